@@ -1,0 +1,216 @@
+"""Readers and writers of every kind of file that stages exchange.
+
+Formats are open: npz without pickles, safetensors, parquet, CSV, JSON. A writer writes beside
+the target and renames, so that a file is whole or absent. A reader names the file and the
+fault when something is damaged or is not what it should be.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+Meta = dict[str, Any]
+
+
+class ArtifactError(ValueError):
+    """A file is missing, damaged, or not what its reader expects."""
+
+
+@contextmanager
+def atomic(path: str | Path) -> Iterator[Path]:
+    """Give a temporary path beside `path`, renamed to it when the block ends well.
+
+    Raises:
+        OSError: If the folder cannot be made or the disk is full; no partial file stays.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        with temporary.open("rb") as written:
+            os.fsync(written.fileno())
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o666 & ~umask)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def _faults_named(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except ArtifactError:
+        raise
+    except FileNotFoundError as error:
+        raise ArtifactError(f"{path}: no such file") from error
+    except (
+        ValueError,
+        KeyError,
+        EOFError,
+        OSError,
+        zipfile.BadZipFile,
+        SafetensorError,
+        pa.ArrowException,
+    ) as error:
+        raise ArtifactError(f"{path}: damaged or not of this kind ({error})") from error
+
+
+def write_npz(path: str | Path, arrays: Mapping[str, np.ndarray], meta: Meta) -> None:
+    """Write named arrays and their JSON metadata (under the name "meta") to a .npz file."""
+    with atomic(path) as temporary, temporary.open("wb") as file:
+        np.savez(
+            file, meta=np.array(json.dumps(meta)), allow_pickle=False, **dict(arrays)
+        )
+
+
+def read_npz(
+    path: str | Path, expected: Mapping[str, tuple[str, int]]
+) -> tuple[dict[str, np.ndarray], Meta]:
+    """Read the expected arrays of a .npz file, and its metadata.
+
+    Args:
+        path: The file.
+        expected: For each array its kind (numpy's dtype.kind: "f", "i", "u", "b") and number
+            of dimensions.
+
+    Returns:
+        The arrays by name, and the metadata ({} when the file carries none).
+
+    Raises:
+        ArtifactError: If the file is missing or damaged, or an array is missing, of another
+            kind or of another number of dimensions.
+    """
+    path = Path(path)
+    with (
+        _faults_named(path),
+        path.open("rb") as opened,
+        np.load(opened, allow_pickle=False) as file,
+    ):
+        arrays: dict[str, np.ndarray] = {}
+        for name, (kind, ndim) in expected.items():
+            if name not in file.files:
+                raise ArtifactError(f"{path}: no array {name!r}; it holds {sorted(file.files)}")
+            array = file[name]
+            if array.dtype.kind != kind or array.ndim != ndim:
+                raise ArtifactError(
+                    f"{path}: {name!r} should be of kind {kind!r} with {ndim} dimensions, "
+                    f"found {array.dtype} with shape {array.shape}"
+                )
+            arrays[name] = array
+        meta = json.loads(str(file["meta"])) if "meta" in file.files else {}
+    return arrays, meta
+
+
+def write_weights(path: str | Path, tensors: Mapping[str, np.ndarray], meta: Meta) -> None:
+    """Write tensors to a .safetensors file; each metadata value is stored as JSON."""
+    with atomic(path) as temporary:
+        save_file(
+            {name: np.ascontiguousarray(array) for name, array in tensors.items()},
+            temporary,
+            metadata={key: json.dumps(value) for key, value in meta.items()},
+        )
+
+
+def read_weights(path: str | Path) -> tuple[dict[str, np.ndarray], Meta]:
+    """Read the tensors and metadata of a .safetensors file.
+
+    Raises:
+        ArtifactError: If the file is missing or damaged.
+    """
+    path = Path(path)
+    with _faults_named(path), safe_open(path, framework="numpy") as file:
+        meta = {key: json.loads(value) for key, value in (file.metadata() or {}).items()}
+        return {name: file.get_tensor(name) for name in file.keys()}, meta  # noqa: SIM118
+
+
+def write_table(path: str | Path, table: pd.DataFrame) -> None:
+    """Write a tidy table as .parquet or .csv, by the path's suffix.
+
+    Raises:
+        ValueError: If the suffix is another one.
+    """
+    path = Path(path)
+    if path.suffix not in (".parquet", ".csv"):
+        raise ValueError(f"{path}: a table is .parquet or .csv")
+    with atomic(path) as temporary:
+        if path.suffix == ".parquet":
+            table.to_parquet(temporary, index=False)
+        else:
+            table.to_csv(temporary, index=False)
+
+
+def read_table(path: str | Path, columns: tuple[str, ...] = ()) -> pd.DataFrame:
+    """Read a .parquet or .csv table.
+
+    Raises:
+        ArtifactError: If the file is missing or damaged, or lacks one of `columns`.
+    """
+    path = Path(path)
+    with _faults_named(path):
+        table = (
+            pq.read_table(path).to_pandas() if path.suffix == ".parquet" else pd.read_csv(path)
+        )
+    missing = [name for name in columns if name not in table]
+    if missing:
+        raise ArtifactError(f"{path}: lacks the columns {missing}; it has {list(table)}")
+    return table
+
+
+def write_json(path: str | Path, value: Mapping[str, Any]) -> None:
+    """Write a JSON object, indented for reading."""
+    with atomic(path) as temporary:
+        temporary.write_text(json.dumps(value, indent=2, sort_keys=True, allow_nan=False) + "\n")
+
+
+def read_json(path: str | Path) -> dict[str, Any]:
+    """Read a JSON object.
+
+    Raises:
+        ArtifactError: If the file is missing or is not a JSON object.
+    """
+    path = Path(path)
+    with _faults_named(path):
+        value = json.loads(path.read_text())
+    if not isinstance(value, dict):
+        raise ArtifactError(f"{path}: should be a JSON object, found {type(value).__name__}")
+    return value
+
+
+def check_recipe(path: str | Path, found: str, expected: str) -> None:
+    """Stop when a file was made with another recipe than its reader expects.
+
+    Args:
+        path: The file.
+        found: Canonical text of the recipe that the file records.
+        expected: Canonical text of the recipe that the reader expects.
+
+    Raises:
+        ArtifactError: If the two differ; the message says in which settings.
+    """
+    if found == expected:
+        return
+    old, new = json.loads(found), json.loads(expected)
+    changed = [key for key in sorted({*old, *new}) if old.get(key) != new.get(key)]
+    raise ArtifactError(
+        f"{path}: made with another recipe; {', '.join(changed)} differ. "
+        "Remove the file, or let Snakemake run the stage that makes it again."
+    )

@@ -1,0 +1,121 @@
+"""A data set that lives on the training device, and the batches drawn from it there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gst.randomness import key
+
+_PADDING = 4
+
+
+def normalise(images: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
+    """Turn images into network inputs of mean 0 and standard deviation 1 a channel.
+
+    Args:
+        images: uint8 [..., C, H, W].
+        mean: Mean of each channel, in 0..1.
+        std: Standard deviation of each channel, in 0..1.
+
+    Returns:
+        float32 [..., C, H, W].
+    """
+    shift = torch.tensor(mean, device=images.device).mul(255).view(-1, 1, 1)
+    scale = torch.tensor(std, device=images.device).mul(255).view(-1, 1, 1)
+    return images.float().sub_(shift).div_(scale)
+
+
+class EpochBatches:
+    """One epoch of every replicate's batches, in each replicate's own order.
+
+    Order and augmentation come from streams keyed by (seed, level, epoch), drawn on the CPU
+    so that they are the same on every device.
+
+    Args:
+        images: uint8 [N, C, H, W], on the device.
+        labels: int64 [R, N], on the device.
+        seeds: One a replicate.
+        level: Level of the run.
+        epoch: Epoch of the schedule, from 0.
+        batch_size: Examples a batch and replicate; the last batch may be smaller.
+        augment: "none" or "flip-crop".
+        mean: Mean of each channel, in 0..1.
+        std: Standard deviation of each channel, in 0..1.
+    """
+
+    def __init__(
+        self,
+        images: Tensor,
+        labels: Tensor,
+        *,
+        seeds: Sequence[int],
+        level: int,
+        epoch: int,
+        batch_size: int,
+        augment: str,
+        mean: Sequence[float],
+        std: Sequence[float],
+    ) -> None:
+        self.images, self.labels = images, labels
+        self.batch_size, self.augment, self.mean, self.std = batch_size, augment, mean, std
+        n = len(images)
+
+        def draw(purpose: str) -> list[torch.Generator]:
+            return [torch.Generator().manual_seed(key(s, purpose, level, epoch)) for s in seeds]
+
+        order = torch.stack([torch.randperm(n, generator=g) for g in draw("order")])
+        self.order = order.to(images.device)
+        if augment == "flip-crop":
+            chance = torch.stack([torch.rand(n, generator=g) < 0.5 for g in draw("flip")])
+            corner = torch.stack(
+                [torch.randint(2 * _PADDING + 1, (n, 2), generator=g) for g in draw("crop")]
+            )
+            self.flip, self.corner = chance.to(images.device), corner.to(images.device)
+
+    def __len__(self) -> int:
+        """Return the number of batches."""
+        return -(-len(self.images) // self.batch_size)
+
+    def __getitem__(self, step: int) -> tuple[Tensor, Tensor]:
+        """Return the inputs [R, B, C, H, W] and labels [R, B] of a step."""
+        span = slice(step * self.batch_size, (step + 1) * self.batch_size)
+        chosen = self.order[:, span]
+        images = self.images[chosen]
+        if self.augment == "flip-crop":
+            images = flip_crop(images, self.flip[:, span], self.corner[:, span])
+        return normalise(images, self.mean, self.std), self.labels.gather(1, chosen)
+
+
+def flip_crop(images: Tensor, flip: Tensor, corner: Tensor) -> Tensor:
+    """Flip images from left to right, and shift them after padding with zeros.
+
+    Padding is of raw pixels: black, as in torchvision's RandomCrop before normalisation.
+
+    Args:
+        images: [R, B, C, H, W].
+        flip: Which to flip, bool [R, B].
+        corner: Row and column of the crop's corner in the image padded by 4, [R, B, 2].
+
+    Returns:
+        Images of the same shape.
+    """
+    r, b, c, h, w = images.shape
+    rows = corner[..., 0, None] + torch.arange(h, device=images.device) - _PADDING
+    columns = torch.arange(w, device=images.device).expand(r, b, w)
+    columns = torch.where(flip[..., None], w - 1 - columns, columns)
+    columns = columns + corner[..., 1, None] - _PADDING
+    inside = ((rows >= 0) & (rows < h))[..., :, None] & ((columns >= 0) & (columns < w))[
+        ..., None, :
+    ]
+    place = rows.clamp(0, h - 1)[..., :, None] * w + columns.clamp(0, w - 1)[..., None, :]
+    place = place.flatten(2).unsqueeze(2).expand(r, b, c, h * w)
+    return images.flatten(3).gather(3, place).view_as(images) * inside.unsqueeze(2)
+
+
+def to_device(array: np.ndarray, device: torch.device) -> Tensor:
+    """Copy an array to the device."""
+    return torch.from_numpy(np.ascontiguousarray(array)).to(device)

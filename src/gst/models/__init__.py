@@ -1,0 +1,82 @@
+"""Networks, each registered by name in a module of this package.
+
+A factory takes the number of classes, the shape (C, H, W) of an image and a factor on its
+width, and returns an ordinary module that maps images [B, C, H, W] to logits [B, classes].
+A network whose filters can be pruned while it trains also has `filter_layers()`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from gst import registry
+from gst.recipe import Network
+
+
+@dataclass(frozen=True)
+class FilterLayer:
+    """A convolution whose filters can be pruned, and the batch norm that follows it.
+
+    Both are named as in `named_modules`.
+    """
+
+    conv: str
+    norm: str
+
+
+def scaled(units: int, width: float) -> int:
+    """Return a layer's number of units or channels at a factor on the network's width."""
+    return max(1, round(units * width))
+
+
+def build(
+    network: Network, classes: int, shape: tuple[int, int, int], generator: torch.Generator
+) -> nn.Module:
+    """Build a network and initialise it.
+
+    Args:
+        network: Name, width and initialisation.
+        classes: Number of classes.
+        shape: Channels, height and width of an image.
+        generator: Fresh source of the initial weights; its seed alone decides them.
+
+    Returns:
+        The network, on the CPU, in training mode.
+
+    Raises:
+        KeyError: If no model has this name.
+    """
+    factory: Callable[..., nn.Module] = registry.load(__name__, network.name)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(generator.initial_seed())
+        module = factory(classes=classes, shape=shape, width=network.width)
+    _INITIALISATIONS[network.init](module, generator)
+    return module
+
+
+@torch.no_grad()
+def _he(module: nn.Module, generator: torch.Generator) -> None:
+    for layer in module.modules():
+        if isinstance(layer, nn.Conv2d):
+            nn.init.kaiming_normal_(
+                layer.weight, mode="fan_out", nonlinearity="relu", generator=generator
+            )
+            if layer.bias is not None:
+                layer.bias.zero_()
+
+
+@torch.no_grad()
+def _openlth(module: nn.Module, generator: torch.Generator) -> None:
+    for layer in module.modules():
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            nn.init.kaiming_normal_(layer.weight, generator=generator)
+        elif isinstance(layer, nn.BatchNorm2d):
+            layer.weight.uniform_(generator=generator)
+            layer.bias.zero_()
+
+
+_INITIALISATIONS = {"he": _he, "openlth": _openlth}

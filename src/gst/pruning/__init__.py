@@ -1,0 +1,1 @@
+"""Which weights or filters are removed: masks, scores and exact counts."""

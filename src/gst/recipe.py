@@ -1,0 +1,263 @@
+"""The recipe: everything, beside the seed, that a training run's result depends on."""
+
+from __future__ import annotations
+
+import json
+from fractions import Fraction
+from math import ceil
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, model_validator
+
+
+class Frozen(BaseModel):
+    """A value: immutable, strict about types, closed to unknown keys."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )
+
+    def canonical(self) -> str:
+        """Return the one JSON text of this value: sorted keys, defaults left out.
+
+        A new setting with a default therefore leaves the text of every older value as it was.
+        """
+        return json.dumps(
+            self.model_dump(mode="json", exclude_defaults=True),
+            sort_keys=True,
+            separators=(",", ":"),
+        )
+
+    @classmethod
+    def parse(cls, text: str | bytes) -> Self:
+        """Read a value back from its JSON text.
+
+        Raises:
+            pydantic.ValidationError: If the text is not a value of this type.
+        """
+        return cls.model_validate_json(text)
+
+
+def exact(fraction: float) -> Fraction:
+    """Return the decimal that was written, not the nearest float: .7 is 7/10."""
+    return Fraction(repr(fraction))
+
+
+def final_filters(fraction: float, filters: int) -> int:
+    """Return how many of a layer's filters stay when a fraction of them is removed."""
+    return ceil((1 - exact(fraction)) * filters)
+
+
+Probability = Annotated[float, Field(ge=0, lt=1)]
+ReadableFraction = Annotated[float, Field(gt=0, lt=1)]
+
+
+class LabelNoise(Frozen):
+    """Wrong labels put into the training set, one draw a seed."""
+
+    percent: Annotated[float, Field(ge=0, lt=100)] = 0.0
+    """Share of the training examples that get a wrong label, in percent."""
+    kind: Literal["uniform"] = "uniform"
+    """uniform: one of the other labels, each as likely."""
+
+
+class Network(Frozen):
+    """Which network is trained."""
+
+    name: str
+    """Name of a registered model."""
+    width: Annotated[float, Field(gt=0, le=4)] = 1.0
+    """Factor on the number of units or channels of every hidden layer."""
+    init: Literal["he", "openlth"] = "he"
+    """Initialisation. he: Kaiming normal (fan out) convolutions, PyTorch's default dense layers,
+    batch-norm scale 1. openlth: Kaiming normal (fan in) weights, batch-norm scale drawn from
+    U[0, 1]."""
+    keep_last_layer: bool = False
+    """Never prune the last dense layer, and leave it out of every count of weights."""
+
+
+class Sgd(Frozen):
+    """Stochastic gradient descent, as torch.optim.SGD."""
+
+    kind: Literal["sgd"]
+    lr: Annotated[float, Field(gt=0)]
+    """Learning rate."""
+    momentum: Probability = 0.0
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+
+
+class Adam(Frozen):
+    """Adam, as torch.optim.Adam."""
+
+    kind: Literal["adam"]
+    lr: Annotated[float, Field(gt=0)]
+    """Learning rate."""
+    beta1: Probability = 0.9
+    beta2: Probability = 0.999
+    eps: Annotated[float, Field(gt=0)] = 1e-8
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+
+
+Optimiser = Annotated[Sgd | Adam, Field(discriminator="kind")]
+
+
+class Training(Frozen):
+    """How a network is trained from its start to its last epoch."""
+
+    epochs: PositiveInt
+    """Epochs of one full training; the last partial batch of an epoch is kept."""
+    batch_size: PositiveInt
+    optimiser: Optimiser
+    milestones: tuple[PositiveInt, ...] = ()
+    """Epochs, counted from 0, at whose start the learning rate is multiplied by `gamma`."""
+    gamma: Annotated[float, Field(gt=0, le=1)] = 0.1
+    warmup_epochs: NonNegativeInt = 0
+    """Epochs over which the learning rate rises linearly, step by step, to its value."""
+    augment: Literal["none", "flip-crop"] = "none"
+    """flip-crop: random horizontal flip, and random crop after padding by 4."""
+    precision: Literal["float32", "bf16"] = "float32"
+    """bf16 runs matrix products and convolutions in bfloat16; weights stay float32."""
+
+    @model_validator(mode="after")
+    def _schedule_fits(self) -> Self:
+        if list(self.milestones) != sorted(set(self.milestones)):
+            raise ValueError(f"milestones must increase, found {list(self.milestones)}")
+        if self.milestones and self.milestones[-1] >= self.epochs:
+            raise ValueError(
+                f"milestone {self.milestones[-1]} is never reached in {self.epochs} epochs"
+            )
+        if self.warmup_epochs >= self.epochs:
+            raise ValueError(
+                f"warmup_epochs ({self.warmup_epochs}) must be below epochs ({self.epochs})"
+            )
+        return self
+
+
+class WeightPruning(Frozen):
+    """Unstructured pruning before the first step of every level after level 0."""
+
+    kind: Literal["weights"]
+    fraction: ReadableFraction = 0.2
+    """Share of the weights still alive that each level removes."""
+    score: str = "magnitude"
+    """Name of a registered score; the weights with the lowest scores go."""
+
+
+class FilterPruning(Frozen):
+    """Structured pruning while training goes on (stability study, section 2).
+
+    The lists hold one entry for each of the network's last convolutions, in network order.
+    """
+
+    kind: Literal["filters"]
+    fractions: Annotated[tuple[ReadableFraction, ...], Field(min_length=1)]
+    """Total share of the filters that is removed, a layer."""
+    first_epochs: tuple[NonNegativeInt, ...]
+    """Epoch, counted from 0, at whose end a layer is first pruned."""
+    last_epochs: tuple[NonNegativeInt, ...]
+    """Last epoch at whose end a layer may be pruned."""
+    period: PositiveInt
+    """Epochs between two prunings of a layer."""
+    target: Literal["S", "R", "L"]
+    """Which filters go: those with the smallest scores, random ones, or the largest scores."""
+    score: str = "l2"
+    """Name of a registered filter score."""
+
+    @model_validator(mode="after")
+    def _lists_match(self) -> Self:
+        n = len(self.fractions)
+        for name in ("first_epochs", "last_epochs"):
+            found = len(getattr(self, name))
+            if found != n:
+                raise ValueError(f"{name} has {found} entries, fractions has {n}")
+        for first, last in zip(self.first_epochs, self.last_epochs, strict=True):
+            if first > last:
+                raise ValueError(f"first epoch {first} comes after last epoch {last}")
+        return self
+
+    def events(self, layer: int) -> range:
+        """Return the epochs at whose end the given layer (by position) is pruned."""
+        return range(self.first_epochs[layer], self.last_epochs[layer] + 1, self.period)
+
+    def kept(self, layer: int, filters: int, event: int) -> int:
+        """Return how many of a layer's filters stay after its event number 1, 2, ..."""
+        final = final_filters(self.fractions[layer], filters)
+        total = len(self.events(layer))
+        return ceil(final + Fraction((filters - final) * (total - event), total))
+
+
+class ScratchPruning(Frozen):
+    """Filters are pruned once, before training, by the scores of the random initialisation."""
+
+    kind: Literal["scratch"]
+    fractions: Annotated[tuple[ReadableFraction, ...], Field(min_length=1)]
+    """Total share of the filters that is removed, a layer; the network's last convolutions."""
+    score: str = "l2"
+    """Name of a registered filter score; the filters with the lowest scores go."""
+
+
+Intervention = Annotated[
+    WeightPruning | FilterPruning | ScratchPruning, Field(discriminator="kind")
+]
+
+
+class Recipe(Frozen):
+    """A training run, but for its seed.
+
+    Level 0 trains from the initialisation. Every further level starts from the weights that
+    the level before ended with, replays the schedule from `rewind_epoch` with a fresh
+    optimiser, and, if the intervention prunes weights, prunes before its first step. Without
+    an intervention a further level is a step of extended dense training.
+    """
+
+    dataset: str
+    """Name of a prepared dataset."""
+    labels: LabelNoise = LabelNoise()
+    network: Network
+    training: Training
+    intervention: Intervention | None = None
+    level: NonNegativeInt = 0
+    rewind_epoch: NonNegativeInt = 0
+    """Epoch to which further levels rewind the learning-rate schedule."""
+    snapshots: tuple[PositiveInt, ...] = ()
+    """Numbers of finished epochs after which the weights are kept, beside the last."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        epochs = self.training.epochs
+        if self.rewind_epoch >= epochs:
+            raise ValueError(
+                f"rewind_epoch {self.rewind_epoch} is past the end: there are {epochs} epochs"
+            )
+        for n in self.snapshots:
+            if n > epochs:
+                raise ValueError(f"snapshot after epoch {n} of {epochs}")
+        if isinstance(self.intervention, FilterPruning):
+            late = max(self.intervention.last_epochs)
+            if late >= epochs:
+                raise ValueError(f"pruning in epoch {late}, but the last epoch is {epochs - 1}")
+        return self
+
+    @property
+    def first_epoch(self) -> int:
+        """The epoch of the schedule with which this level starts."""
+        return self.rewind_epoch if self.level else 0
+
+    @property
+    def epochs_spent(self) -> int:
+        """Epochs trained up to the end of this level, all levels before it included."""
+        epochs = self.training.epochs
+        return epochs + self.level * (epochs - self.rewind_epoch)
+
+    def previous(self) -> Recipe | None:
+        """Return the recipe of the level that this one starts from, or None at level 0."""
+        if self.level == 0:
+            return None
+        if self.level == 1:
+            return self.model_copy(update={"level": 0, "intervention": None, "rewind_epoch": 0})
+        return self.model_copy(update={"level": self.level - 1})
+
+
+def jsonable(value: Frozen) -> dict[str, Any]:
+    """Return a value as plain dictionaries and lists, defaults included."""
+    return value.model_dump(mode="json")

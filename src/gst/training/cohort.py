@@ -1,0 +1,235 @@
+"""A cohort: several replicates of one network, trained together on one device."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from gst import models
+from gst.randomness import key
+from gst.recipe import Network
+
+_ALIGNMENT = 16  # float32 numbers in 64 bytes
+
+
+def _stack(parts: Sequence[Tensor], device: torch.device) -> Tensor:
+    """Stack tensors so that each begins where it would begin alone, at 64 bytes."""
+    shape, size = parts[0].shape, parts[0].numel()
+    stride = -(-size // _ALIGNMENT) * _ALIGNMENT
+    storage = torch.zeros(len(parts), stride, dtype=parts[0].dtype, device=device)
+    stacked = storage[:, :size].unflatten(1, shape) if shape else storage[:, 0]
+    for row, part in zip(stacked, parts, strict=True):
+        row.copy_(part)
+    return stacked
+
+
+def _aligned(tensor: Tensor) -> Tensor:
+    """Return the tensor, or a copy of it that begins at 64 bytes."""
+    return tensor if tensor.data_ptr() % (4 * _ALIGNMENT) == 0 else tensor.clone()
+
+
+def _product(a: Tensor, b: Tensor, out: Tensor) -> None:
+    target = _aligned(out)
+    torch.mm(_aligned(a), _aligned(b), out=target)
+    if target is not out:
+        out.copy_(target)
+
+
+class _Dense(torch.autograd.Function):
+    """A dense layer of every replicate: x [R, B, in], w [R, out, in], b [R, out].
+
+    On the CPU one product a replicate, of operands that begin at 64 bytes. Batched products on
+    several threads, and products of operands that begin elsewhere, were seen to differ in
+    their last bits between a replicate alone and in company.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        if x.is_cuda:
+            return torch.baddbmm(bias.unsqueeze(1), x, weight.transpose(1, 2))
+        out = x.new_empty(*x.shape[:2], weight.shape[1])
+        for r in range(len(x)):
+            _product(x[r], weight[r].t(), out[r])
+        return out.add_(bias.unsqueeze(1))
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor, Tensor]:
+        x, weight = ctx.saved_tensors
+        (grad,) = grads
+        if grad.is_cuda:
+            grad_x = torch.bmm(grad, weight) if ctx.needs_input_grad[0] else None
+            return grad_x, torch.bmm(grad.transpose(1, 2), x), grad.sum(1)
+        grad_x = torch.empty_like(x) if ctx.needs_input_grad[0] else None
+        grad_weight = weight.new_empty(weight.shape)
+        grad_bias = weight.new_empty(weight.shape[:2])
+        for r in range(len(x)):
+            own = _aligned(grad[r])
+            if grad_x is not None:
+                _product(own, weight[r], grad_x[r])
+            _product(own.t(), x[r], grad_weight[r])
+            torch.sum(own, 0, out=grad_bias[r])
+        return grad_x, grad_weight, grad_bias
+
+
+class Cohort:
+    """Replicates of one network, their tensors stacked: [R, ...].
+
+    Attributes:
+        modules: One module a replicate; their parameters and buffers are rows of the stacks.
+        weights: Parameters by name, [R, ...].
+        buffers: Buffers by name, [R, ...].
+        leaves: The tensors that gradients are taken for: the stacks themselves where the
+            whole network runs on them at once, else one tensor a replicate and parameter.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        classes: int,
+        shape: tuple[int, int, int],
+        keys: Sequence[int],
+        device: torch.device | str = "cpu",
+        *,
+        stacked: bool = True,
+    ) -> None:
+        """Build and initialise a cohort.
+
+        Args:
+            network: What to build.
+            classes: Number of classes.
+            shape: Channels, height and width of an image.
+            keys: One key a replicate, of the stream that its initial weights are drawn from.
+            device: Where it lives.
+            stacked: Run networks of dense layers on the stacks, all replicates at once.
+        """
+        self.modules = [
+            models.build(network, classes, shape, torch.Generator().manual_seed(k)) for k in keys
+        ]
+        device = torch.device(device)
+        self.weights = self._share([dict(m.named_parameters()) for m in self.modules], device)
+        self.buffers = self._share([dict(m.named_buffers()) for m in self.modules], device)
+        first = self.modules[0]
+        dense = isinstance(first, nn.Sequential) and all(
+            isinstance(layer, nn.Flatten | nn.Linear | nn.ReLU) for layer in first
+        )
+        self._layers = list(first.named_children()) if stacked and dense else None
+        if self._layers is not None:
+            self.leaves = [weight.requires_grad_() for weight in self.weights.values()]
+        else:
+            self.leaves = [p for m in self.modules for p in m.parameters()]
+
+    @staticmethod
+    def _share(named: list[dict[str, Tensor]], device: torch.device) -> dict[str, Tensor]:
+        stacks = {}
+        for name in named[0]:
+            stacks[name] = _stack([tensors[name].detach() for tensors in named], device)
+            for row, tensors in zip(stacks[name], named, strict=True):
+                tensors[name].data = row
+        return stacks
+
+    def __len__(self) -> int:
+        """Return the number of replicates."""
+        return len(self.modules)
+
+    @property
+    def device(self) -> torch.device:
+        """The device that the cohort lives on."""
+        return next(iter(self.weights.values())).device
+
+    def per_leaf(self, tensors: Mapping[str, Tensor]) -> dict[int, Tensor]:
+        """Lay tensors stacked as the weights are out beside the leaves.
+
+        Args:
+            tensors: By the name of a parameter, [R, ...]; not every parameter need be named.
+
+        Returns:
+            By the number of a leaf, the view of the stack that belongs to it.
+        """
+        names = list(self.weights)
+        if self._layers is not None:
+            return {names.index(name): tensor for name, tensor in tensors.items()}
+        return {
+            r * len(names) + names.index(name): tensor[r]
+            for r in range(len(self))
+            for name, tensor in tensors.items()
+        }
+
+    def like_weights(self) -> dict[str, Tensor]:
+        """Return zeros laid out as the weights are."""
+        return {
+            name: _stack([torch.zeros(w.shape[1:])] * len(self), self.device)
+            for name, w in self.weights.items()
+        }
+
+    def train(self, mode: bool = True) -> None:
+        """Set every module to training or evaluation mode."""
+        for module in self.modules:
+            module.train(mode)
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Map images [R, B, C, H, W] to logits [R, B, classes]."""
+        if self._layers is None:
+            return torch.stack(
+                [module(_aligned(x)) for module, x in zip(self.modules, images, strict=True)]
+            )
+        x = images
+        for name, layer in self._layers:
+            if isinstance(layer, nn.Linear):
+                x = _Dense.apply(x, self.weights[f"{name}.weight"], self.weights[f"{name}.bias"])
+            elif isinstance(layer, nn.ReLU):
+                x = torch.relu(x)
+            else:
+                x = x.flatten(2)
+        return x
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Return copies of weights/<name> and buffers/<name>, [R, ...], as files hold them."""
+        return {
+            f"{kind}/{name}": tensor.detach().cpu().numpy().copy()
+            for kind, tensors in (("weights", self.weights), ("buffers", self.buffers))
+            for name, tensor in tensors.items()
+        }
+
+    @torch.no_grad()
+    def load_state(self, tensors: Mapping[str, np.ndarray]) -> None:
+        """Take weights and buffers as `state` returns them.
+
+        Raises:
+            ValueError: If a tensor is missing or has another shape.
+        """
+        for kind, own in (("weights", self.weights), ("buffers", self.buffers)):
+            for name, tensor in own.items():
+                found = tensors.get(f"{kind}/{name}")
+                if found is None or found.shape != tuple(tensor.shape):
+                    shape = "missing" if found is None else f"of shape {found.shape}"
+                    raise ValueError(
+                        f"{kind}/{name} should have the shape {tuple(tensor.shape)}, is {shape}"
+                    )
+                tensor.copy_(torch.from_numpy(found))
+
+
+def initial_keys(seeds: Sequence[int]) -> list[int]:
+    """Return the keys that replicates of these seeds are initialised from."""
+    return [key(seed, "init") for seed in seeds]
+
+
+def prunable(module: nn.Module, network: Network) -> list[str]:
+    """Return the names of the weights that pruning may remove, in network order.
+
+    These are the weights of convolutions and dense layers, but for the last dense layer where
+    the network keeps it; biases and batch norms are not pruned (Frankle and Carbin 2019).
+    """
+    layers = [
+        (f"{name}.weight", layer)
+        for name, layer in module.named_modules()
+        if isinstance(layer, nn.Conv2d | nn.Linear)
+    ]
+    if network.keep_last_layer:
+        last = [name for name, layer in layers if isinstance(layer, nn.Linear)][-1]
+        layers = [(name, layer) for name, layer in layers if name != last]
+    return [name for name, _ in layers]

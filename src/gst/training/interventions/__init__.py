@@ -1,0 +1,41 @@
+"""What happens to a network beside its training, each kind registered in one module.
+
+The loop calls an intervention before the first step, after every step and at the end of every
+epoch. A factory takes the recipe's settings and returns one.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gst import registry
+from gst.recipe import Recipe
+
+if TYPE_CHECKING:
+    from gst.training.loop import TrainingState
+
+
+class Intervention:
+    """Leaves training alone; every kind overrides the moments that it needs.
+
+    A moment that prunes returns the number of weights or filters that it removed from each
+    replicate. Accuracy is then taken again, and the event recorded.
+    """
+
+    def before_first_step(self, state: TrainingState) -> int:
+        """Act on the cohort before a run's first step."""
+        return 0
+
+    def after_step(self, state: TrainingState) -> None:
+        """Act on the cohort after each step."""
+
+    def end_of_epoch(self, state: TrainingState) -> int:
+        """Act on the cohort after the last step of epoch `state.epoch`, counted from 0."""
+        return 0
+
+
+def make(recipe: Recipe) -> Intervention:
+    """Return the intervention that a recipe asks for."""
+    if recipe.intervention is None:
+        return Intervention()
+    return registry.load(__name__, recipe.intervention.kind)(recipe.intervention)

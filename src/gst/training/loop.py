@@ -1,0 +1,286 @@
+"""The training loop: one for every kind of run."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gst.data.device import EpochBatches, normalise, to_device
+from gst.data.loaded import Dataset
+from gst.pruning.mask import Masks, count
+from gst.randomness import generator
+from gst.recipe import Recipe
+from gst.training.cohort import Cohort, initial_keys, prunable
+from gst.training.evaluate import casting, evaluate, losses
+from gst.training.interventions import Intervention
+from gst.training.optimisers import Optimiser, learning_rate
+
+Row = dict[str, Any]
+
+
+@dataclass
+class DeviceData:
+    """A data set on the training device.
+
+    Attributes:
+        images: Training images, uint8 [N, C, H, W].
+        labels: Labels trained on, int64 [R, N].
+        test_inputs: Normalised test images, float32 [M, C, H, W].
+        test_labels: int64 [M].
+        selection: Which half of the test set selects, bool [M]; the other half reports.
+        mean: Mean of each channel of the training images, in 0..1.
+        std: Standard deviation of each channel, in 0..1.
+    """
+
+    images: Tensor
+    labels: Tensor
+    test_inputs: Tensor
+    test_labels: Tensor
+    selection: Tensor
+    mean: Sequence[float]
+    std: Sequence[float]
+
+    @classmethod
+    def load(cls, dataset: Dataset, labels: np.ndarray, device: torch.device) -> DeviceData:
+        """Copy a data set, and the labels [R, N] to train on, to a device."""
+        examples = len(dataset.test.labels)
+        selection = np.zeros(examples, dtype=bool)
+        selection[generator(0, "selection").permutation(examples)[: examples // 2]] = True
+        test = to_device(dataset.test.images, device)
+        return cls(
+            to_device(dataset.train.images, device),
+            to_device(labels, device),
+            normalise(test, dataset.mean, dataset.std),
+            to_device(dataset.test.labels, device),
+            to_device(selection, device),
+            dataset.mean,
+            dataset.std,
+        )
+
+    def train_inputs(self) -> Tensor:
+        """Return the normalised training images, not augmented."""
+        return normalise(self.images, self.mean, self.std)
+
+
+class TrainingState:
+    """A run as it stands between two steps.
+
+    Attributes:
+        recipe: What is trained.
+        seeds: One a replicate.
+        cohort: The replicates.
+        optimiser: Their optimiser and its moments.
+        masks: Masks of the parameters that are pruned anywhere, bool [R, ...].
+        prunable: Names of the weights that pruning may remove.
+        epoch: Epoch of the schedule that the next step belongs to, from 0.
+        step: Number of steps done in that epoch.
+        rows: The metrics of every finished epoch, one row a replicate and epoch.
+        snapshots: The states kept so far, by number of finished epochs.
+        loss: Loss of each example trained on in this epoch, in order of training, [R, N].
+        correct: Whether it was classified as labelled, bool [R, N].
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        seeds: Sequence[int],
+        classes: int,
+        shape: tuple[int, int, int],
+        examples: int,
+        device: torch.device,
+    ) -> None:
+        self.recipe = recipe
+        self.seeds = tuple(seeds)
+        stacked = recipe.training.precision == "float32"
+        self.cohort = Cohort(
+            recipe.network, classes, shape, initial_keys(seeds), device, stacked=stacked
+        )
+        settings = recipe.training.optimiser
+        self.moments = {
+            name: self.cohort.like_weights() for name in Optimiser.slot_names(settings)
+        }
+        slots = {
+            name: list(self.cohort.per_leaf(stacks).values())
+            for name, stacks in self.moments.items()
+        }
+        self.optimiser = Optimiser(settings, self.cohort.leaves, slots)
+        self.prunable = prunable(self.cohort.modules[0], recipe.network)
+        self.masks: Masks = {}
+        self.leaf_masks: dict[int, Tensor] = {}
+        self.epoch = recipe.first_epoch
+        self.step = 0
+        self.rows: list[Row] = []
+        self.snapshots: dict[int, dict[str, np.ndarray]] = {}
+        self.loss = torch.zeros(len(self.seeds), examples, device=device)
+        self.correct = torch.zeros_like(self.loss, dtype=torch.bool)
+
+    def mask(self, name: str) -> Tensor:
+        """Return the mask of a parameter, bool [R, ...]; all True if nothing was pruned."""
+        found = self.masks.get(name)
+        if found is None:
+            return torch.ones_like(self.cohort.weights[name], dtype=torch.bool)
+        return found
+
+    @torch.no_grad()
+    def set_masks(self, masks: Masks) -> None:
+        """Set the masks of some parameters; what they prune becomes zero, its moments too."""
+        self.masks = {**self.masks, **masks}
+        for name, mask in masks.items():
+            for stack in (self.cohort.weights, *self.moments.values()):
+                stack[name].mul_(mask)
+        factors = self.cohort.like_weights()
+        for name, mask in self.masks.items():
+            factors[name].copy_(mask)
+        self.leaf_masks = self.cohort.per_leaf({name: factors[name] for name in self.masks})
+
+    def remaining(self) -> list[int]:
+        """Return how many prunable weights are alive in each replicate."""
+        return count({name: self.mask(name) for name in self.prunable})
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return weights, buffers and masks as files hold them."""
+        masks = {
+            f"masks/{name}": mask.cpu().numpy().astype(np.uint8)
+            for name, mask in self.masks.items()
+        }
+        return {**self.cohort.state(), **masks}
+
+    def load_arrays(self, arrays: dict[str, np.ndarray]) -> None:
+        """Take weights, buffers and masks as `arrays` returns them.
+
+        Raises:
+            ValueError: If they do not fit the network.
+        """
+        self.cohort.load_state(arrays)
+        kind = "masks/"
+        self.set_masks(
+            {
+                name.removeprefix(kind): torch.from_numpy(array).bool().to(self.cohort.device)
+                for name, array in arrays.items()
+                if name.startswith(kind)
+            }
+        )
+
+
+def train(
+    state: TrainingState,
+    data: DeviceData,
+    intervention: Intervention,
+    *,
+    pause: Callable[[TrainingState], None] = lambda state: None,
+    progress: Callable[[list[Row]], None] = lambda rows: None,
+) -> None:
+    """Train a cohort to the last epoch of its schedule.
+
+    Args:
+        state: Where to start; left as the run ends.
+        data: What to train on.
+        intervention: What happens beside training.
+        pause: Called after every step, where a checkpoint can be written.
+        progress: Called with each finished epoch's rows.
+    """
+    settings = state.recipe.training
+    cohort, leaves = state.cohort, state.cohort.leaves
+    if not state.rows:
+        started = time.perf_counter()
+        before = _measure(state, data)
+        removed = intervention.before_first_step(state)
+        _record(state, data, before, removed, started, trained=False)
+    while state.epoch < settings.epochs:
+        started = time.perf_counter()
+        batches = EpochBatches(
+            data.images,
+            data.labels,
+            seeds=state.seeds,
+            level=state.recipe.level,
+            epoch=state.epoch,
+            batch_size=settings.batch_size,
+            augment=settings.augment,
+            mean=data.mean,
+            std=data.std,
+        )
+        cohort.train()
+        for step in range(state.step, len(batches)):
+            inputs, labels = batches[step]
+            with casting(inputs.device, settings.precision):
+                logits = cohort(inputs)
+            loss = losses(logits, labels)
+            share = torch.full_like(loss, 1 / labels.shape[1])
+            grads = list(torch.autograd.grad(loss, leaves, share))
+            lr = learning_rate(settings, state.epoch, step, len(batches))
+            state.optimiser.step(grads, lr, state.leaf_masks)
+            first = step * settings.batch_size
+            span = slice(first, first + labels.shape[1])
+            state.loss[:, span] = loss.detach()
+            state.correct[:, span] = logits.detach().argmax(2) == labels
+            intervention.after_step(state)
+            state.step = step + 1
+            pause(state)
+        before = _measure(state, data)
+        removed = intervention.end_of_epoch(state)
+        state.epoch += 1
+        state.step = 0
+        _record(state, data, before, removed, started, trained=True)
+        progress(state.rows[-len(state.seeds) :])
+        if state.epoch in state.recipe.snapshots:
+            state.snapshots[state.epoch] = state.arrays()
+        pause(state)
+
+
+def _measure(state: TrainingState, data: DeviceData) -> dict[str, list[float]]:
+    loss, correct = evaluate(
+        state.cohort, data.test_inputs, data.test_labels, state.recipe.training.precision
+    )
+    right = correct.double()
+    return {
+        "test_loss": [row.double().mean().item() for row in loss],
+        "test_accuracy": right.mean(1).tolist(),
+        "selection_accuracy": right[:, data.selection].mean(1).tolist(),
+        "report_accuracy": right[:, ~data.selection].mean(1).tolist(),
+    }
+
+
+def _record(
+    state: TrainingState,
+    data: DeviceData,
+    before: dict[str, list[float]],
+    removed: int,
+    started: float,
+    *,
+    trained: bool,
+) -> None:
+    """Add the rows of an epoch just finished, or of the state before the first step."""
+    replicates = range(len(state.seeds))
+    after = _measure(state, data)["test_accuracy"] if removed else None
+    total = sum(state.cohort.weights[name][0].numel() for name in state.prunable)
+    remaining = state.remaining()
+    last = max(state.epoch - 1, state.recipe.first_epoch)
+    steps = -(-len(data.images) // state.recipe.training.batch_size)
+    lr = learning_rate(state.recipe.training, last, steps - 1, steps) if trained else math.nan
+    loss = [row.double().mean().item() if trained else math.nan for row in state.loss]
+    correct = [row.double().mean().item() if trained else math.nan for row in state.correct]
+    seconds = time.perf_counter() - started
+    state.rows += [
+        {
+            "seed": state.seeds[r],
+            "level": state.recipe.level,
+            "epoch": state.epoch,
+            "lr": lr,
+            "train_loss": loss[r],
+            "train_accuracy": correct[r],
+            **{name: values[r] for name, values in before.items()},
+            "density": remaining[r] / total,
+            "accuracy_before": before["test_accuracy"][r] if after else math.nan,
+            "accuracy_after": after[r] if after else math.nan,
+            "removed": removed,
+            "seconds": seconds,
+        }
+        for r in replicates
+    ]

@@ -1,0 +1,101 @@
+"""SGD and Adam over lists of tensors, and the learning-rate schedule.
+
+The updates are torch.optim's, written with operations that round once each: a tensor's new
+value then does not depend on which others it lies beside. (torch.optim itself takes a second
+of imports a job.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from gst.recipe import Adam, Sgd, Training
+
+
+class Optimiser:
+    """The update of a list of tensors, their masked entries held at zero.
+
+    Args:
+        settings: Kind and hyper-parameters.
+        leaves: The tensors to update in place.
+        slots: The moments to keep, by name, one tensor a leaf.
+    """
+
+    def __init__(
+        self, settings: Sgd | Adam, leaves: list[Tensor], slots: Mapping[str, list[Tensor]]
+    ) -> None:
+        self.settings = settings
+        self.leaves = leaves
+        self.slots = slots
+        self.steps = 0
+
+    @staticmethod
+    def slot_names(settings: Sgd | Adam) -> tuple[str, ...]:
+        """Return the names of the moments that these settings need."""
+        if isinstance(settings, Adam):
+            return ("mean", "square")
+        return ("momentum",) if settings.momentum else ()
+
+    @torch.no_grad()
+    def step(self, grads: list[Tensor], lr: float, masks: Mapping[int, Tensor]) -> None:
+        """Make one update.
+
+        Args:
+            grads: Gradients, one a leaf; overwritten.
+            lr: Learning rate.
+            masks: By the number of a leaf, 1.0 where it is alive and 0.0 where it is pruned.
+        """
+        s = self.settings
+        self.steps += 1
+        if s.weight_decay:
+            torch._foreach_add_(grads, torch._foreach_mul(self.leaves, s.weight_decay))
+        if masks:
+            torch._foreach_mul_([grads[i] for i in masks], list(masks.values()))
+        if isinstance(s, Sgd):
+            if s.momentum:
+                momentum = self.slots["momentum"]
+                torch._foreach_mul_(momentum, s.momentum)
+                torch._foreach_add_(momentum, grads)
+                torch._foreach_copy_(grads, momentum)
+            torch._foreach_mul_(grads, lr)
+            torch._foreach_sub_(self.leaves, grads)
+            return
+        mean, square = self.slots["mean"], self.slots["square"]
+        torch._foreach_mul_(square, s.beta2)
+        squares = torch._foreach_mul(grads, grads)
+        torch._foreach_mul_(squares, 1 - s.beta2)
+        torch._foreach_add_(square, squares)
+        torch._foreach_mul_(mean, s.beta1)
+        torch._foreach_mul_(grads, 1 - s.beta1)
+        torch._foreach_add_(mean, grads)
+        torch._foreach_copy_(squares, square)
+        torch._foreach_sqrt_(squares)
+        torch._foreach_div_(squares, (1 - s.beta2**self.steps) ** 0.5)
+        torch._foreach_add_(squares, s.eps)
+        torch._foreach_copy_(grads, mean)
+        torch._foreach_div_(grads, squares)
+        torch._foreach_mul_(grads, lr / (1 - s.beta1**self.steps))
+        torch._foreach_sub_(self.leaves, grads)
+
+
+def learning_rate(training: Training, epoch: int, step: int, steps: int) -> float:
+    """Return the learning rate of a step.
+
+    Args:
+        training: The schedule.
+        epoch: Epoch, from 0.
+        step: Step within the epoch, from 0.
+        steps: Steps an epoch.
+
+    Returns:
+        The learning rate: multiplied by gamma at every milestone, after a linear warm-up that
+        ends with the full rate at its last step.
+    """
+    passed = sum(epoch >= milestone for milestone in training.milestones)
+    lr = training.optimiser.lr * training.gamma**passed
+    if epoch < training.warmup_epochs:
+        lr *= (epoch * steps + step + 1) / (training.warmup_epochs * steps)
+    return lr

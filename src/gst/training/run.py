@@ -1,0 +1,217 @@
+"""A training run from files to files."""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from tqdm import tqdm
+
+from gst import models, provenance
+from gst.artifacts import (
+    ArtifactError,
+    check_recipe,
+    read_weights,
+    write_json,
+    write_npz,
+    write_table,
+    write_weights,
+)
+from gst.data.device import to_device
+from gst.data.loaded import Dataset, LabelDraw
+from gst.layout import snapshot_name
+from gst.recipe import Recipe, jsonable
+from gst.training import interventions
+from gst.training.checkpoint import Checkpoint
+from gst.training.cohort import prunable
+from gst.training.evaluate import evaluate
+from gst.training.loop import DeviceData, Row, TrainingState, train
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training run: a cohort of a recipe, and where it runs.
+
+    Attributes:
+        recipe: What to train.
+        seeds: One a replicate, as the label draw has them.
+        folder: Where the run's files go.
+        checkpoint: File to resume from; outside `folder`.
+        code: Fingerprint of the code, for the record.
+        device: Where to train.
+        start: weights.safetensors of the level before, for levels after level 0.
+    """
+
+    recipe: Recipe
+    seeds: Sequence[int]
+    folder: Path
+    checkpoint: Path
+    code: str
+    device: torch.device
+    start: Path | None = None
+
+
+def run(job: Job, dataset: Dataset, labels: LabelDraw) -> None:
+    """Train a cohort, measure every example, and write the files of `gst.layout.RUN_FILES`.
+
+    Raises:
+        ArtifactError: If the level before was made by another recipe or for other seeds, or
+            the labels were drawn for others.
+        Interrupted: If the process was asked to stop; a checkpoint is left.
+    """
+    started, clock = datetime.now(UTC), time.perf_counter()
+    if list(labels.seeds) != list(job.seeds):
+        raise ArtifactError(
+            f"the labels were drawn for the seeds {list(labels.seeds)}, not {list(job.seeds)}"
+        )
+    data = DeviceData.load(dataset, labels.labels, job.device)
+    state = TrainingState(
+        job.recipe, job.seeds, len(dataset.classes), dataset.shape, len(data.images), job.device
+    )
+    checkpoint = Checkpoint(job.checkpoint, job.code)
+    with checkpoint.stop.listening():
+        if not checkpoint.resume(state) and job.start:
+            state.load_arrays(_level_before(job))
+        first_step = time.perf_counter() - clock
+        train(
+            state,
+            data,
+            interventions.make(job.recipe),
+            pause=checkpoint.pause,
+            progress=_progress(job.recipe),
+        )
+    _write(job, state, data, dataset)
+    batches = -(-len(data.images) // job.recipe.training.batch_size)
+    _write_record(
+        job,
+        state,
+        dataset,
+        started=started.isoformat(timespec="seconds"),
+        seconds=round(time.perf_counter() - clock, 3),
+        seconds_to_first_step=round(first_step, 3),
+        steps=batches * (job.recipe.training.epochs - job.recipe.first_epoch),
+    )
+    checkpoint.remove()
+
+
+def _level_before(job: Job) -> dict[str, np.ndarray]:
+    assert job.start is not None
+    arrays, meta = read_weights(job.start)
+    before = job.recipe.previous()
+    if before is None:
+        raise ArtifactError(f"{job.start}: level 0 starts from no file")
+    found = Recipe.parse(json.dumps(meta.get("recipe")))
+    check_recipe(job.start, found.canonical(), before.canonical())
+    if meta.get("seeds") != list(job.seeds):
+        raise ArtifactError(f"{job.start}: of the seeds {meta.get('seeds')}, not {job.seeds}")
+    return arrays
+
+
+def _progress(recipe: Recipe) -> Callable[[list[Row]], None]:
+    """Return what shows each finished epoch: a bar in a terminal, a line in a log."""
+    total, first = recipe.training.epochs, recipe.first_epoch
+    bar = tqdm(total=total, initial=first, unit="epoch", disable=not sys.stderr.isatty())
+
+    def show(rows: list[Row]) -> None:
+        def mean(name: str) -> float:
+            return sum(row[name] for row in rows) / len(rows)
+
+        epoch = rows[0]["epoch"]
+        line = (
+            f"epoch {epoch}/{total}  lr {rows[0]['lr']:.2g}  "
+            f"train loss {mean('train_loss'):.4f}  accuracy {mean('train_accuracy'):.4f}  "
+            f"test accuracy {mean('test_accuracy'):.4f}  {rows[0]['seconds']:.2f} s"
+        )
+        if rows[0]["removed"]:
+            line += f"  pruned {rows[0]['removed']}: {mean('accuracy_after'):.4f}"
+        if bar.disable:
+            print(line, flush=True)
+        else:
+            bar.set_postfix_str(line.split("  ", 1)[1])
+            bar.update(epoch - bar.n)
+
+    return show
+
+
+def _write(job: Job, state: TrainingState, data: DeviceData, dataset: Dataset) -> None:
+    import pandas as pd
+
+    meta = {"recipe": jsonable(job.recipe), "seeds": list(job.seeds)}
+    for epoch, arrays in state.snapshots.items():
+        write_weights(job.folder / snapshot_name(epoch), arrays, {**meta, "epoch": epoch})
+    write_weights(job.folder / "weights.safetensors", state.arrays(), meta)
+    write_table(job.folder / "epochs.parquet", pd.DataFrame(state.rows))
+    precision = job.recipe.training.precision
+    train_loss, train_correct = evaluate(
+        state.cohort, data.train_inputs(), data.labels, precision
+    )
+    test_loss, test_correct = evaluate(
+        state.cohort, data.test_inputs, to_device(dataset.test.labels, job.device), precision
+    )
+    arrays = {
+        "train_loss": train_loss,
+        "train_correct": train_correct,
+        "test_loss": test_loss,
+        "test_correct": test_correct,
+    }
+    write_npz(
+        job.folder / "examples.npz",
+        {name: array.cpu().numpy() for name, array in arrays.items()}
+        | {"seeds": np.array(job.seeds, dtype=np.int64)},
+        {**meta, "unit": "nats", "when": "final weights, evaluation mode, not augmented"},
+    )
+
+
+def _write_record(job: Job, state: TrainingState, dataset: Dataset, **times: Any) -> None:
+    module = state.cohort.modules[0]
+    total = sum(state.cohort.weights[name][0].numel() for name in state.prunable)
+    full = job.recipe.network.model_copy(update={"width": 1.0})
+    reference = _prunable_weights(
+        models.build(full, len(dataset.classes), dataset.shape, torch.Generator()), full
+    )
+    remaining = state.remaining()
+    finite = torch.stack(
+        [weight.flatten(1).isfinite().all(1) for weight in state.cohort.weights.values()]
+    ).all(0)
+    gpu = torch.cuda.get_device_name(job.device) if job.device.type == "cuda" else None
+    peak = (
+        torch.cuda.max_memory_allocated(job.device) / 2**20
+        if gpu
+        else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    )
+    write_json(
+        job.folder / "run.json",
+        {
+            "recipe": jsonable(job.recipe),
+            "code": job.code,
+            "seeds": list(job.seeds),
+            "diverged": [s for s, fine in zip(job.seeds, finite.tolist(), strict=True) if not fine],
+            "parameters": sum(p.numel() for p in module.parameters()),
+            "prunable": total,
+            "remaining": remaining,
+            "density": [n / total for n in remaining],
+            "weights_remaining": [n / reference for n in remaining],
+            "epochs_spent": job.recipe.epochs_spent,
+            "peak_memory_mb": round(peak, 1),
+            "energy_joules": None,
+            "threads": torch.get_num_threads(),
+            "device": str(job.device),
+            **times,
+            **provenance.environment(gpu),
+        },
+    )
+
+
+def _prunable_weights(module: nn.Module, network: Any) -> int:
+    parameters = dict(module.named_parameters())
+    return sum(parameters[name].numel() for name in prunable(module, network))

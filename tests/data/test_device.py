@@ -1,0 +1,72 @@
+"""Batches on the device: order, normalisation, augmentation."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from gst.data.device import EpochBatches, flip_crop, normalise
+
+
+def batches(seeds: list[int], **changes: object) -> EpochBatches:
+    """Return an epoch of 23 images whose first pixel is their number."""
+    images = torch.zeros(23, 1, 4, 4, dtype=torch.uint8)
+    images[:, 0, 0, 0] = torch.arange(23)
+    options = {
+        "seeds": seeds, "level": 0, "epoch": 0, "batch_size": 5, "augment": "none",
+        "mean": [0.0], "std": [1 / 255], **changes,
+    }  # fmt: skip
+    labels = torch.arange(23).repeat(len(seeds), 1)
+    return EpochBatches(images, labels, **options)  # type: ignore[arg-type]
+
+
+def order(made: EpochBatches) -> torch.Tensor:
+    """Return the numbers of the images in the order of training, [R, N]."""
+    parts = [inputs[:, :, 0, 0, 0].round().long() for inputs, _ in map(made.__getitem__, range(5))]
+    return torch.cat(parts, dim=1)
+
+
+def test_every_example_once_and_the_last_batch_is_kept() -> None:
+    made = batches([0, 1])
+    assert len(made) == 5 and made[4][0].shape == (2, 3, 1, 4, 4)
+    assert order(made).sort(dim=1).values.tolist() == [list(range(23))] * 2
+
+
+def test_labels_stay_with_their_images() -> None:
+    made = batches([0, 1])
+    assert torch.equal(order(made), torch.cat([made[s][1] for s in range(5)], dim=1))
+
+
+def test_order_depends_on_seed_level_and_epoch_alone() -> None:
+    first = order(batches([3, 4]))
+    assert torch.equal(first[1], order(batches([4]))[0])
+    for changed in (batches([5]), batches([4], level=1), batches([4], epoch=1)):
+        assert not torch.equal(first[1], order(changed)[0])
+
+
+def test_normalise() -> None:
+    images = torch.tensor([[[[0, 255]], [[51, 102]]]], dtype=torch.uint8)
+    found = normalise(images, [0.5, 0.2], [0.25, 0.1])
+    torch.testing.assert_close(found, torch.tensor([[[[-2.0, 2.0]], [[0.0, 2.0]]]]))
+
+
+@pytest.mark.parametrize("flipped", [False, True])
+@pytest.mark.parametrize("row, column", [(4, 4), (0, 0), (8, 8), (2, 7)])
+def test_flip_crop_against_padding_and_slicing(flipped: bool, row: int, column: int) -> None:
+    images = torch.randint(1, 256, (1, 1, 3, 6, 5), dtype=torch.uint8)
+    found = flip_crop(images, torch.tensor([[flipped]]), torch.tensor([[[row, column]]]))
+    padded = torch.nn.functional.pad(images, (4, 4, 4, 4))
+    expected = padded[..., row : row + 6, column : column + 5]
+    if flipped:
+        expected = expected.flip(-1)
+    assert torch.equal(found, expected) and found.dtype == torch.uint8
+
+
+def test_half_of_the_images_flip_and_every_corner_comes_up() -> None:
+    images = torch.zeros(4000, 1, 2, 2, dtype=torch.uint8)
+    made = EpochBatches(
+        images, torch.zeros(1, 4000, dtype=torch.long), seeds=[0], level=0, epoch=0,
+        batch_size=64, augment="flip-crop", mean=[0.0], std=[1.0],
+    )  # fmt: skip
+    assert abs(made.flip.float().mean().item() - 0.5) < 4 * 0.5 / 4000**0.5
+    assert len({tuple(corner) for corner in made.corner[0].tolist()}) == 81

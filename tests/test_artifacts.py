@@ -1,0 +1,114 @@
+"""Files: written whole or not at all, read back, refused when damaged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from gst import artifacts
+from gst.artifacts import ArtifactError
+
+WRITERS: dict[str, Callable[[Path], None]] = {
+    "a.npz": lambda p: artifacts.write_npz(p, {"x": np.arange(6.0).reshape(2, 3)}, {"unit": "m"}),
+    "a.safetensors": lambda p: artifacts.write_weights(
+        p, {"w": np.ones((2, 2), np.float32)}, {"seeds": [1, 2]}
+    ),
+    "a.parquet": lambda p: artifacts.write_table(p, pd.DataFrame({"x": [1, 2]})),
+    "a.csv": lambda p: artifacts.write_table(p, pd.DataFrame({"x": [1, 2]})),
+    "a.json": lambda p: artifacts.write_json(p, {"x": [1.5]}),
+}
+READERS: dict[str, Callable[[Path], Any]] = {
+    "a.npz": lambda p: artifacts.read_npz(p, {"x": ("f", 2)}),
+    "a.safetensors": artifacts.read_weights,
+    "a.parquet": lambda p: artifacts.read_table(p, ("x",)),
+    "a.csv": lambda p: artifacts.read_table(p, ("x",)),
+    "a.json": artifacts.read_json,
+}
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_what_is_written_is_read(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "new" / "folder" / name
+    WRITERS[name](path)
+    found = READERS[name](path)
+    if name == "a.npz":
+        np.testing.assert_array_equal(found[0]["x"], np.arange(6.0).reshape(2, 3))
+        assert found[1] == {"unit": "m"}
+    elif name == "a.safetensors":
+        assert found[0]["w"].tolist() == [[1, 1], [1, 1]] and found[1] == {"seeds": [1, 2]}
+    elif name == "a.json":
+        assert found == {"x": [1.5]}
+    else:
+        assert found.x.tolist() == [1, 2]
+    assert [p.name for p in path.parent.iterdir()] == [name]
+
+
+@pytest.mark.parametrize("damage", ["missing", "empty", "half", "noise", "folder"])
+@pytest.mark.parametrize("name", WRITERS)
+def test_damage_is_named(name: str, damage: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    WRITERS[name](path)
+    whole = path.read_bytes()
+    path.unlink()
+    if damage == "folder":
+        path.mkdir()
+    elif damage != "missing":
+        cut = whole[: len(whole) // 2] if name != "a.csv" else b"y\n1\n"
+        path.write_bytes({"empty": b"", "half": cut, "noise": b"\xff\x00\x9f" * 50}[damage])
+    with pytest.raises(ArtifactError, match=str(path)):
+        READERS[name](path)
+
+
+@pytest.mark.parametrize(
+    "arrays, message",
+    [
+        ({"y": np.zeros((1, 1))}, r"no array 'x'; it holds \['meta', 'y'\]"),
+        ({"x": np.zeros(3)}, "kind 'f' with 2 dimensions, found float64 with shape"),
+        ({"x": np.zeros((2, 2), dtype=int)}, "found int64"),
+    ],
+)
+def test_an_array_of_another_kind_is_refused(
+    arrays: dict[str, np.ndarray], message: str, tmp_path: Path
+) -> None:
+    artifacts.write_npz(tmp_path / "a.npz", arrays, {})
+    with pytest.raises(ArtifactError, match=message):
+        artifacts.read_npz(tmp_path / "a.npz", {"x": ("f", 2)})
+
+
+def test_pickles_are_neither_written_nor_read(tmp_path: Path) -> None:
+    objects = np.array([{"a": 1}], dtype=object)
+    with pytest.raises(ValueError, match="[Oo]bject arrays"):
+        artifacts.write_npz(tmp_path / "a.npz", {"x": objects}, {})
+    assert not list(tmp_path.iterdir())
+    np.savez(tmp_path / "b.npz", x=objects)
+    with pytest.raises(ArtifactError, match="b.npz"):
+        artifacts.read_npz(tmp_path / "b.npz", {"x": ("f", 1)})
+
+
+def test_a_failed_write_keeps_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    artifacts.write_json(path, {"x": 1})
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        artifacts.write_json(path, {"x": float("nan")})
+    with pytest.raises(RuntimeError), artifacts.atomic(path) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+    assert artifacts.read_json(path) == {"x": 1}
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_table_without_a_column_is_refused(tmp_path: Path) -> None:
+    artifacts.write_table(tmp_path / "a.csv", pd.DataFrame({"x": [1]}))
+    with pytest.raises(ArtifactError, match=r"lacks the columns \['seed'\]; it has \['x'\]"):
+        artifacts.read_table(tmp_path / "a.csv", ("x", "seed"))
+
+
+def test_another_recipe_is_named_by_its_settings() -> None:
+    artifacts.check_recipe("f", '{"a":1}', '{"a":1}')
+    with pytest.raises(ArtifactError, match="f: made with another recipe; b, c differ"):
+        artifacts.check_recipe("f", '{"a":1,"b":2}', '{"a":1,"c":3}')

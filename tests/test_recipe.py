@@ -1,0 +1,115 @@
+"""Recipes: canonical text, levels, schedules of structured pruning."""
+
+from __future__ import annotations
+
+import json
+from fractions import Fraction
+from math import ceil
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from gst.recipe import FilterPruning, Recipe, final_filters
+
+BASE: dict[str, Any] = {
+    "dataset": "digits",
+    "network": {"name": "lenet"},
+    "training": {"epochs": 10, "batch_size": 4, "optimiser": {"kind": "sgd", "lr": 0.1}},
+}
+
+
+def recipe(**changes: Any) -> Recipe:
+    return Recipe.parse(json.dumps({**BASE, **changes}))
+
+
+def filters(**changes: Any) -> FilterPruning:
+    value = {
+        "kind": "filters", "fractions": [0.9], "first_epochs": [6], "last_epochs": [275],
+        "period": 40, "target": "L", **changes,
+    }  # fmt: skip
+    return FilterPruning.parse(json.dumps(value))
+
+
+def test_defaults_and_the_order_of_keys_do_not_change_the_text() -> None:
+    spelled = {**dict(reversed(BASE.items())), "level": 0, "labels": {"percent": 0}}
+    assert Recipe.parse(json.dumps(spelled)).canonical() == recipe().canonical()
+    assert "level" not in recipe().canonical()
+
+
+def test_swapping_values_changes_the_text() -> None:
+    one = recipe(rewind_epoch=3, level=5).canonical()
+    assert one != recipe(rewind_epoch=5, level=3).canonical()
+    assert Recipe.parse(one) == recipe(rewind_epoch=3, level=5)
+
+
+def test_levels_lead_back_to_the_dense_run() -> None:
+    last = recipe(level=2, rewind_epoch=4, intervention={"kind": "weights"})
+    first = last.previous()
+    assert first == recipe(level=1, rewind_epoch=4, intervention={"kind": "weights"})
+    assert first.previous() == recipe()
+    assert recipe().previous() is None
+
+
+def test_epochs_spent_are_t_plus_k_times_t_minus_the_rewind_epoch() -> None:
+    assert recipe(level=3, rewind_epoch=4).epochs_spent == 10 + 3 * (10 - 4)
+    assert recipe(level=3, rewind_epoch=4).first_epoch == 4
+    assert recipe().first_epoch == 0
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"rewind_epoch": 10}, "rewind_epoch 10 is past the end"),
+        ({"snapshots": [11]}, "snapshot after epoch 11 of 10"),
+        ({"colour": 1}, "Extra inputs"),
+        ({"labels": {"percent": 100}}, "less than 100"),
+        ({"intervention": json.loads(filters().canonical())}, "pruning in epoch 275"),
+        ({"training": {**BASE["training"], "milestones": [5, 5]}}, "milestones must increase"),
+        ({"training": {**BASE["training"], "milestones": [10]}}, "never reached"),
+        ({"training": {**BASE["training"], "epochs": "10"}}, "valid integer"),
+    ],
+)
+def test_impossible_recipes_are_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        recipe(**changes)
+
+
+def test_the_published_schedule_of_vgg11() -> None:
+    """Stability study, Fig. 2: the last four layers, a pruning every 40 epochs."""
+    schedule = filters(
+        fractions=[0.3, 0.3, 0.3, 0.9],
+        first_epochs=[3, 4, 5, 6],
+        last_epochs=[150, 150, 150, 275],
+    )
+    assert list(schedule.events(3)) == [6, 46, 86, 126, 166, 206, 246]
+    assert [schedule.kept(3, 512, i) for i in range(1, 8)] == [447, 381, 315, 250, 184, 118, 52]
+    assert [schedule.kept(0, 512, i) for i in range(1, 5)] == [474, 436, 397, 359]
+
+
+@given(
+    st.integers(1, 600),
+    st.integers(1, 99).map(lambda n: n / 100),
+    st.integers(0, 20),
+    st.integers(0, 60),
+    st.integers(1, 30),
+)
+def test_kept_filters_fall_to_the_exact_share(
+    n: int, fraction: float, first: int, length: int, period: int
+) -> None:
+    schedule = filters(
+        fractions=[fraction], first_epochs=[first], last_epochs=[first + length], period=period
+    )
+    events = len(schedule.events(0))
+    kept = [n] + [schedule.kept(0, n, i) for i in range(1, events + 1)]
+    final = ceil((1 - Fraction(round(fraction * 100), 100)) * n)
+    assert kept[-1] == final == final_filters(fraction, n) >= 1
+    assert kept == sorted(kept, reverse=True)
+    for i, left in enumerate(kept[1:], start=1):
+        assert left == ceil(Fraction(final * i + n * (events - i), events))
+
+
+def test_seven_tenths_is_exact() -> None:
+    assert final_filters(0.7, 20) == 6 and ceil((1 - 0.7) * 20) == 7

@@ -1,0 +1,260 @@
+"""Runs: what they record, what pruning does to them, how they stop and go on."""
+
+from __future__ import annotations
+
+import math
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from gst.artifacts import ArtifactError, read_json, read_npz, read_weights
+from gst.data.loaded import Dataset, LabelDraw
+from gst.layout import RUN_FILES, snapshot_name
+from gst.recipe import Recipe
+from gst.training import loop
+from gst.training.checkpoint import Checkpoint, Interrupted
+from gst.training.run import Job, run
+
+SEEDS = (0, 1)
+FILTERS = {
+    "kind": "filters",
+    "fractions": [0.3, 0.9],
+    "first_epochs": [0, 1],
+    "last_epochs": [2, 1],
+    "period": 2,
+    "target": "L",
+}
+
+
+@pytest.fixture
+def labels(dataset: Dataset) -> LabelDraw:
+    stacked = np.stack([dataset.train.labels] * len(SEEDS))
+    return LabelDraw(stacked, np.zeros_like(stacked, dtype=bool), SEEDS)
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> Callable[..., Job]:
+    """Return what makes jobs that write below the test's folder."""
+
+    def make(recipe: Recipe, name: str, start: str | None = None, **changes: Any) -> Job:
+        values = {
+            "recipe": recipe,
+            "seeds": SEEDS,
+            "folder": tmp_path / name,
+            "checkpoint": tmp_path / "checkpoints" / f"{name}.safetensors",
+            "code": "c0de",
+            "device": torch.device("cpu"),
+            "start": tmp_path / start / "weights.safetensors" if start else None,
+        }
+        return Job(**(values | changes))
+
+    return make
+
+
+def level(recipe: Callable[..., Recipe], number: int, **changes: Any) -> Recipe:
+    intervention = {"kind": "weights", "fraction": 0.36} if number else None
+    return recipe(level=number, intervention=intervention, rewind_epoch=min(number, 1), **changes)
+
+
+def test_levels_prune_exactly_and_start_from_trained_weights(
+    recipe: Callable[..., Recipe], job: Callable[..., Job], dataset: Dataset, labels: LabelDraw
+) -> None:
+    run(job(level(recipe, 0), "0"), dataset, labels)
+    for number in (1, 2):
+        run(job(level(recipe, number), str(number), start=str(number - 1)), dataset, labels)
+        folder = job(level(recipe, number), str(number)).folder
+        assert {path.name for path in folder.iterdir()} == set(RUN_FILES)
+        record = read_json(folder / "run.json")
+        weights, _ = read_weights(folder / "weights.safetensors")
+        before, _ = read_weights(folder.parent / str(number - 1) / "weights.safetensors")
+        alive_before = 64 * 100 + 100 * 50 if number == 1 else before_alive
+        before_alive = alive_before - round(alive_before * 0.36)
+        assert record["remaining"] == [before_alive] * 2
+        assert record["prunable"] == 64 * 100 + 100 * 50
+        assert record["epochs_spent"] == 3 + 2 * number
+        for name in ("fc1.weight", "fc2.weight"):
+            mask = weights[f"masks/{name}"].astype(bool)
+            assert (weights[f"weights/{name}"][~mask] == 0).all()
+            assert (before[f"weights/{name}"] != 0)[mask].all()
+        assert "masks/fc3.weight" not in weights
+        kept = np.concatenate(
+            [np.abs(before[f"weights/{n}"][0])[weights[f"masks/{n}"][0] == 1] for n in
+             ("fc1.weight", "fc2.weight")]
+        )  # fmt: skip
+        gone = np.concatenate(
+            [np.abs(before[f"weights/{n}"][0])[weights[f"masks/{n}"][0] == 0] for n in
+             ("fc1.weight", "fc2.weight")]
+        )  # fmt: skip
+        assert kept.min() >= gone.max()
+
+
+def test_the_record_of_a_run(
+    recipe: Callable[..., Recipe], job: Callable[..., Job], dataset: Dataset, labels: LabelDraw
+) -> None:
+    made = job(recipe("vgg-digits", intervention=FILTERS, snapshots=[2]), "run")
+    run(made, dataset, labels)
+    epochs = pd.read_parquet(made.folder / "epochs.parquet")
+    one = epochs[epochs.seed == 1].set_index("epoch")
+    assert list(one.index) == [0, 1, 2, 3]
+    assert math.isnan(one.train_loss[0]) and one.train_loss[1:].notna().all()
+    # 64 filters lose ceil-wise 3/10 in two events; the other 64 lose 57 in one.
+    assert list(one.removed) == [0, 9, 57, 10]
+    assert list(one.accuracy_before.isna()) == [True, False, False, False]
+    assert (one.accuracy_before[1:] == one.test_accuracy[1:]).all()
+    halves = (one.selection_accuracy + one.report_accuracy) / 2
+    np.testing.assert_allclose(halves, one.test_accuracy)
+    examples, _ = read_npz(
+        made.folder / "examples.npz", {"test_correct": ("b", 2), "train_loss": ("f", 2)}
+    )
+    assert examples["test_correct"][1].mean() == pytest.approx(one.accuracy_after[3])
+    assert examples["train_loss"].shape == labels.labels.shape
+    snapshot, meta = read_weights(made.folder / snapshot_name(2))
+    assert meta["epoch"] == 2
+    # At finished epoch 2, the last layer has been cut to 7 filters.
+    assert (snapshot["masks/features.norm5.weight"].sum(1) == 7).all()
+    pruned = snapshot["masks/features.conv5.weight"] == 0
+    assert (snapshot["weights/features.conv5.weight"][pruned] == 0).all()
+
+
+def test_a_diverged_replicate_is_recorded(
+    recipe: Callable[..., Recipe], job: Callable[..., Job], dataset: Dataset, labels: LabelDraw
+) -> None:
+    made = job(recipe(optimiser={"kind": "sgd", "lr": 1e30}), "run")
+    run(made, dataset, labels)
+    assert read_json(made.folder / "run.json")["diverged"] == [0, 1]
+
+
+@pytest.mark.parametrize("case", ["weights", "filters"])
+@pytest.mark.parametrize("at", [1, 3, 4, 7])
+def test_stopped_and_resumed_is_undisturbed(
+    case: str,
+    at: int,
+    recipe: Callable[..., Recipe],
+    job: Callable[..., Job],
+    dataset: Dataset,
+    labels: LabelDraw,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    if case == "weights":
+        run(job(level(recipe, 0), "start"), dataset, labels)
+        made, start = level(recipe, 1, training={"epochs": 4}), "start"
+        run(job(level(recipe, 0, training={"epochs": 4}), "start"), dataset, labels)
+    else:
+        adam = {"kind": "adam", "lr": 0.01}
+        made = recipe("vgg-digits", adam, intervention=FILTERS, snapshots=[1, 2])
+        start = None
+    run(job(made, "whole", start), dataset, labels)
+
+    pause, steps = Checkpoint.pause, []
+
+    def stop(self: Checkpoint, state: loop.TrainingState) -> None:
+        steps.append((state.epoch, state.step))
+        if len(steps) == at:
+            os.kill(os.getpid(), signal.SIGTERM)
+        pause(self, state)
+
+    monkeypatch.setattr(Checkpoint, "pause", stop)
+    parts = job(made, "parts", start)
+    with pytest.raises(Interrupted, match="SIGTERM"):
+        run(parts, dataset, labels)
+    assert parts.checkpoint.exists() and not parts.folder.exists()
+    done = len(steps)
+    run(parts, dataset, labels)
+    assert not parts.checkpoint.exists()
+    epochs = made.training.epochs - made.first_epoch
+    assert len(steps) == epochs * (3 + 1) and done == at
+
+    whole = job(made, "whole").folder
+    for name in ["weights.safetensors", *map(snapshot_name, made.snapshots)]:
+        expected, _ = read_weights(whole / name)
+        found, _ = read_weights(parts.folder / name)
+        assert expected.keys() == found.keys()
+        for key, array in expected.items():
+            np.testing.assert_array_equal(found[key], array, key)
+    for a, b in zip(
+        np.load(whole / "examples.npz").values(),
+        np.load(parts.folder / "examples.npz").values(),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(a, b)
+    rows = [pd.read_parquet(f / "epochs.parquet").drop(columns="seconds") for f in
+            (whole, parts.folder)]  # fmt: skip
+    pd.testing.assert_frame_equal(*rows, check_exact=True)
+
+
+@pytest.mark.parametrize(
+    "damage", ["truncated", "garbage", "other code", "other recipe", "other seeds"]
+)
+def test_a_checkpoint_that_does_not_fit_is_not_used(
+    damage: str,
+    recipe: Callable[..., Recipe],
+    job: Callable[..., Job],
+    dataset: Dataset,
+    labels: LabelDraw,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    made = job(recipe(), "run")
+    state = loop.TrainingState(
+        recipe(training={"epochs": 4 if damage == "other recipe" else 3}),
+        (0, 2) if damage == "other seeds" else SEEDS,
+        3,
+        dataset.shape,
+        90,
+        torch.device("cpu"),
+    )
+    Checkpoint(made.checkpoint, "else" if damage == "other code" else "c0de").save(state)
+    whole = made.checkpoint.read_bytes()
+    if damage == "truncated":
+        made.checkpoint.write_bytes(whole[: len(whole) // 2])
+    if damage == "garbage":
+        made.checkpoint.write_bytes(b"\0" * 100)
+    run(made, dataset, labels)
+    assert "starting afresh, checkpoint not used" in capfd.readouterr().err
+    assert (made.folder / "run.json").exists()
+
+
+@pytest.mark.parametrize("fault", ["recipe", "seeds", "labels", "missing"])
+def test_a_level_refuses_a_wrong_start(
+    fault: str,
+    recipe: Callable[..., Recipe],
+    job: Callable[..., Job],
+    dataset: Dataset,
+    labels: LabelDraw,
+) -> None:
+    run(job(level(recipe, 0), "0"), dataset, labels)
+    made = {
+        "recipe": job(level(recipe, 1, training={"batch_size": 16}), "1", "0"),
+        "seeds": job(level(recipe, 1), "1", "0", seeds=(0, 2)),
+        "labels": job(level(recipe, 1), "1", "0", seeds=(1, 2)),
+        "missing": job(level(recipe, 1), "1", "nowhere"),
+    }[fault]
+    drawn = LabelDraw(labels.labels, labels.noisy, (0, 2)) if fault == "seeds" else labels
+    message = {
+        "recipe": "another recipe; training differ",
+        "seeds": r"of the seeds \[0, 1\]",
+        "labels": r"drawn for the seeds \[0, 1\], not \[1, 2\]",
+        "missing": "no such file",
+    }[fault]
+    with pytest.raises(ArtifactError, match=message):
+        run(made, dataset, drawn)
+    assert not made.folder.exists()
+
+
+def test_extended_training_goes_on_without_pruning(
+    recipe: Callable[..., Recipe], job: Callable[..., Job], dataset: Dataset, labels: LabelDraw
+) -> None:
+    run(job(recipe(), "0"), dataset, labels)
+    made = job(recipe(level=1, rewind_epoch=1), "1", "0")
+    run(made, dataset, labels)
+    first = pd.read_parquet(made.folder / "epochs.parquet").iloc[0]
+    end = pd.read_parquet(made.folder.parent / "0" / "epochs.parquet").iloc[-2]
+    assert first.seed == end.seed and first.epoch == 1
+    assert first.test_loss == end.test_loss and first.removed == 0
+    assert read_json(made.folder / "run.json")["density"] == [1.0, 1.0]

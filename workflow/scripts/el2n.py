@@ -1,0 +1,30 @@
+"""Scores every training example by EL2N."""
+
+from _job import logged
+
+with logged(snakemake.log[0], threads=snakemake.threads):
+    from pathlib import Path
+
+    import numpy as np
+
+    from gst.artifacts import write_npz
+    from gst.data.loaded import load, load_labels
+    from gst.measures.influence import score_examples
+    from gst.recipe import Recipe, jsonable
+    from gst.training.hardware import device
+
+    recipe = Recipe.parse(snakemake.params.recipe)
+    labels = load_labels(snakemake.input.labels)
+    networks = int(snakemake.params.networks)
+    scores = score_examples(
+        recipe,
+        networks,
+        load(Path(snakemake.input.info).parent),
+        labels,
+        device(snakemake.resources.get("gpu", 0)),
+    )
+    write_npz(
+        snakemake.output.scores,
+        {"scores": scores, "seeds": np.array(labels.seeds)},
+        {"recipe": jsonable(recipe), "networks": networks, "epoch": recipe.training.epochs},
+    )

@@ -1,0 +1,26 @@
+"""Trains one cohort: a dense, pruned, extended or width-scaled run, or one that is pruned."""
+
+from _job import logged
+
+with logged(snakemake.log[0], threads=snakemake.threads):
+    from pathlib import Path
+
+    from gst.data.loaded import load, load_labels
+    from gst.layout import Cohort, RunPath
+    from gst.recipe import Recipe
+    from gst.training.hardware import device
+    from gst.training.run import Job, run
+
+    folder = Path(snakemake.output.run).parent
+    start = snakemake.input.get("start")
+    (folder / "snapshots").mkdir(parents=True, exist_ok=True)
+    job = Job(
+        recipe=Recipe.parse(snakemake.params.recipe),
+        seeds=Cohort.parse(snakemake.wildcards.cohort).seeds,
+        folder=folder,
+        checkpoint=Path(snakemake.params.checkpoints, f"{RunPath.parse(folder)}.safetensors"),
+        code=snakemake.params.code,
+        device=device(snakemake.resources.get("gpu", 0)),
+        start=Path(start) if start else None,
+    )
+    run(job, load(Path(snakemake.input.info).parent), load_labels(snakemake.input.labels))
