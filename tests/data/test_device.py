@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from gst.data.device import EpochBatches, flip_crop, normalise
+from gst.data.device import EpochBatches, Normalise, flip_crop
 
 
 def batches(seeds: list[int], **changes: object) -> EpochBatches:
@@ -14,7 +14,7 @@ def batches(seeds: list[int], **changes: object) -> EpochBatches:
     images[:, 0, 0, 0] = torch.arange(23)
     options = {
         "seeds": seeds, "level": 0, "epoch": 0, "batch_size": 5, "augment": "none",
-        "mean": [0.0], "std": [1 / 255], **changes,
+        "normalise": Normalise([0.0], [1 / 255]), **changes,
     }  # fmt: skip
     labels = torch.arange(23).repeat(len(seeds), 1)
     return EpochBatches(images, labels, **options)  # type: ignore[arg-type]
@@ -46,12 +46,12 @@ def test_order_depends_on_seed_level_and_epoch_alone() -> None:
 
 def test_normalise() -> None:
     images = torch.tensor([[[[0, 255]], [[51, 102]]]], dtype=torch.uint8)
-    found = normalise(images, [0.5, 0.2], [0.25, 0.1])
+    found = Normalise([0.5, 0.2], [0.25, 0.1])(images)
     torch.testing.assert_close(found, torch.tensor([[[[-2.0, 2.0]], [[0.0, 2.0]]]]))
 
 
 @pytest.mark.parametrize("flipped", [False, True])
-@pytest.mark.parametrize("row, column", [(4, 4), (0, 0), (8, 8), (2, 7)])
+@pytest.mark.parametrize(("row", "column"), [(4, 4), (0, 0), (8, 8), (2, 7)])
 def test_flip_crop_against_padding_and_slicing(flipped: bool, row: int, column: int) -> None:
     images = torch.randint(1, 256, (1, 1, 3, 6, 5), dtype=torch.uint8)
     found = flip_crop(images, torch.tensor([[flipped]]), torch.tensor([[[row, column]]]))
@@ -66,7 +66,7 @@ def test_half_of_the_images_flip_and_every_corner_comes_up() -> None:
     images = torch.zeros(4000, 1, 2, 2, dtype=torch.uint8)
     made = EpochBatches(
         images, torch.zeros(1, 4000, dtype=torch.long), seeds=[0], level=0, epoch=0,
-        batch_size=64, augment="flip-crop", mean=[0.0], std=[1.0],
+        batch_size=64, augment="flip-crop", normalise=Normalise([0.0], [1.0]),
     )  # fmt: skip
     assert abs(made.flip.float().mean().item() - 0.5) < 4 * 0.5 / 4000**0.5
     assert len({tuple(corner) for corner in made.corner[0].tolist()}) == 81

@@ -13,20 +13,24 @@ from gst.randomness import key
 _PADDING = 4
 
 
-def normalise(images: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
-    """Turn images into network inputs of mean 0 and standard deviation 1 a channel.
+class Normalise:
+    """Turns images into network inputs of mean 0 and standard deviation 1 a channel.
 
     Args:
-        images: uint8 [..., C, H, W].
         mean: Mean of each channel, in 0..1.
         std: Standard deviation of each channel, in 0..1.
-
-    Returns:
-        float32 [..., C, H, W].
+        device: Where the images are.
     """
-    shift = torch.tensor(mean, device=images.device).mul(255).view(-1, 1, 1)
-    scale = torch.tensor(std, device=images.device).mul(255).view(-1, 1, 1)
-    return images.float().sub_(shift).div_(scale)
+
+    def __init__(
+        self, mean: Sequence[float], std: Sequence[float], device: torch.device | str = "cpu"
+    ) -> None:
+        self.shift = torch.tensor(mean, device=device).mul(255).view(-1, 1, 1)
+        self.scale = torch.tensor(std, device=device).mul(255).view(-1, 1, 1)
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Map uint8 images [..., C, H, W] to float32 inputs of the same shape."""
+        return images.float().sub_(self.shift).div_(self.scale)
 
 
 class EpochBatches:
@@ -43,8 +47,7 @@ class EpochBatches:
         epoch: Epoch of the schedule, from 0.
         batch_size: Examples a batch and replicate; the last batch may be smaller.
         augment: "none" or "flip-crop".
-        mean: Mean of each channel, in 0..1.
-        std: Standard deviation of each channel, in 0..1.
+        normalise: What turns images into inputs.
     """
 
     def __init__(
@@ -57,11 +60,10 @@ class EpochBatches:
         epoch: int,
         batch_size: int,
         augment: str,
-        mean: Sequence[float],
-        std: Sequence[float],
+        normalise: Normalise,
     ) -> None:
         self.images, self.labels = images, labels
-        self.batch_size, self.augment, self.mean, self.std = batch_size, augment, mean, std
+        self.batch_size, self.augment, self.normalise = batch_size, augment, normalise
         n = len(images)
 
         def draw(purpose: str) -> list[torch.Generator]:
@@ -84,10 +86,10 @@ class EpochBatches:
         """Return the inputs [R, B, C, H, W] and labels [R, B] of a step."""
         span = slice(step * self.batch_size, (step + 1) * self.batch_size)
         chosen = self.order[:, span]
-        images = self.images[chosen]
+        images = self.images.index_select(0, chosen.flatten()).unflatten(0, chosen.shape)
         if self.augment == "flip-crop":
             images = flip_crop(images, self.flip[:, span], self.corner[:, span])
-        return normalise(images, self.mean, self.std), self.labels.gather(1, chosen)
+        return self.normalise(images), self.labels.gather(1, chosen)
 
 
 def flip_crop(images: Tensor, flip: Tensor, corner: Tensor) -> Tensor:

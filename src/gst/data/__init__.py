@@ -1,0 +1,1 @@
+"""Datasets: their sources, their preparation, label noise, and what training reads."""
