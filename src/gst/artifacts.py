@@ -77,9 +77,7 @@ def _faults_named(path: Path) -> Iterator[None]:
 def write_npz(path: str | Path, arrays: Mapping[str, np.ndarray], meta: Meta) -> None:
     """Write named arrays and their JSON metadata (under the name "meta") to a .npz file."""
     with atomic(path) as temporary, temporary.open("wb") as file:
-        np.savez(
-            file, meta=np.array(json.dumps(meta)), allow_pickle=False, **dict(arrays)
-        )
+        np.savez(file, meta=np.array(json.dumps(meta)), allow_pickle=False, **dict(arrays))
 
 
 def read_npz(
@@ -166,9 +164,7 @@ def read_table(path: str | Path, columns: tuple[str, ...] = ()) -> pd.DataFrame:
     """
     path = Path(path)
     with _faults_named(path):
-        table = (
-            pq.read_table(path).to_pandas() if path.suffix == ".parquet" else pd.read_csv(path)
-        )
+        table = pq.read_table(path).to_pandas() if path.suffix == ".parquet" else pd.read_csv(path)
     missing = [name for name in columns if name not in table]
     if missing:
         raise ArtifactError(f"{path}: lacks the columns {missing}; it has {list(table)}")

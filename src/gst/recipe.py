@@ -83,7 +83,9 @@ class Sgd(Frozen):
     lr: Annotated[float, Field(gt=0)]
     """Learning rate."""
     momentum: Probability = 0.0
+    """Share of the last step's direction that the next one keeps."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    """Factor on the weights that is added to their gradients."""
 
 
 class Adam(Frozen):
@@ -93,9 +95,13 @@ class Adam(Frozen):
     lr: Annotated[float, Field(gt=0)]
     """Learning rate."""
     beta1: Probability = 0.9
+    """Decay of the running mean of the gradients."""
     beta2: Probability = 0.999
+    """Decay of the running mean of the squared gradients."""
     eps: Annotated[float, Field(gt=0)] = 1e-8
+    """Added to the denominator, so that it is never 0."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    """Factor on the weights that is added to their gradients."""
 
 
 Optimiser = Annotated[Sgd | Adam, Field(discriminator="kind")]
@@ -107,16 +113,21 @@ class Training(Frozen):
     epochs: PositiveInt
     """Epochs of one full training; the last partial batch of an epoch is kept."""
     batch_size: PositiveInt
+    """Examples a step."""
     optimiser: Optimiser
+    """What turns gradients into steps."""
     milestones: tuple[PositiveInt, ...] = ()
     """Epochs, counted from 0, at whose start the learning rate is multiplied by `gamma`."""
     gamma: Annotated[float, Field(gt=0, le=1)] = 0.1
+    """Factor on the learning rate at each milestone."""
     warmup_epochs: NonNegativeInt = 0
     """Epochs over which the learning rate rises linearly, step by step, to its value."""
     augment: Literal["none", "flip-crop"] = "none"
-    """flip-crop: random horizontal flip, and random crop after padding by 4."""
+    """Random changes of the training images. flip-crop: horizontal flip, and crop after padding
+    by 4."""
     precision: Literal["float32", "bf16"] = "float32"
-    """bf16 runs matrix products and convolutions in bfloat16; weights stay float32."""
+    """Precision of the arithmetic. bf16: matrix products and convolutions in bfloat16; weights
+    stay float32."""
 
     @model_validator(mode="after")
     def _schedule_fits(self) -> Self:
@@ -137,6 +148,7 @@ class WeightPruning(Frozen):
     """Unstructured pruning before the first step of every level after level 0."""
 
     kind: Literal["weights"]
+    """Single weights are pruned."""
     fraction: ReadableFraction = 0.2
     """Share of the weights still alive that each level removes."""
     score: str = "magnitude"
@@ -256,6 +268,26 @@ class Recipe(Frozen):
         if self.level == 1:
             return self.model_copy(update={"level": 0, "intervention": None, "rewind_epoch": 0})
         return self.model_copy(update={"level": self.level - 1})
+
+
+class Flatness(Frozen):
+    """How the flatness of the loss around a run's weights is measured (stability study, section 6).
+
+    Always both on test images, as published, and on training images.
+    """
+
+    epoch: PositiveInt
+    """Number of finished epochs after which it is measured."""
+    examples: PositiveInt = 512
+    """Images of each split, from the first on; all if there are fewer."""
+    k: Annotated[int, Field(ge=1, le=1000)] = 100
+    """Hessian eigenvalues, those of largest magnitude, whose sum is the trace as published."""
+    directions: PositiveInt = 10
+    """Leading eigenvectors along which the distance epsilon is searched; at most `k`."""
+    tolerance: Annotated[float, Field(gt=0, lt=1)] = 0.001
+    """Residual up to which an eigenvalue counts as found, relative to the largest."""
+    trace_samples: Annotated[int, Field(ge=2)] = 20
+    """Random vectors of the unbiased estimate of the Hessian's trace."""
 
 
 def jsonable(value: Frozen) -> dict[str, Any]:

@@ -30,7 +30,7 @@ def test_images_become_logits(name: str, width: float) -> None:
 
 
 @pytest.mark.parametrize(
-    "name, prunable",
+    ("name", "prunable"),
     [("lenet", 266_200), ("resnet20", 270_896), ("vgg16", 14_715_584)],
 )
 def test_openlth_counts_of_prunable_weights(name: str, prunable: int) -> None:
@@ -39,7 +39,7 @@ def test_openlth_counts_of_prunable_weights(name: str, prunable: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "name, millions", [("resnet20-a", 0.27), ("resnet32", 0.46), ("resnet56-a", 0.85)]
+    ("name", "millions"), [("resnet20-a", 0.27), ("resnet32", 0.46), ("resnet56-a", 0.85)]
 )
 def test_published_parameter_counts(name: str, millions: float) -> None:
     assert sum(p.numel() for p in built(name).parameters()) / 1e6 == pytest.approx(

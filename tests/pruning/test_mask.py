@@ -73,7 +73,7 @@ def test_replicates_do_not_see_each_other(
 def test_removing_none_changes_nothing(
     drawn: tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]],
 ) -> None:
-    scores, masks = drawn
+    scores, _ = drawn
     flat = torch.cat([s.flatten(1) for s in scores.values()], 1)
     assert not lowest(flat, torch.ones_like(flat, dtype=torch.bool), 0).any()
 

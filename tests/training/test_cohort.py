@@ -109,7 +109,7 @@ def test_state_of_another_network_is_refused(recipe: Callable[..., Recipe]) -> N
         cohort.load_state(other.state())
 
 
-@pytest.mark.parametrize("keep, names", [(True, 2), (False, 3)])
+@pytest.mark.parametrize(("keep", "names"), [(True, 2), (False, 3)])
 def test_prunable_weights(keep: bool, names: int, recipe: Callable[..., Recipe]) -> None:
     network = recipe().network.model_copy(update={"keep_last_layer": keep})
     module = Cohort(network, 3, (1, 8, 8), initial_keys([0])).modules[0]

@@ -67,6 +67,7 @@ def test_levels_prune_exactly_and_start_from_trained_weights(
     recipe: Callable[..., Recipe], job: Callable[..., Job], dataset: Dataset, labels: LabelDraw
 ) -> None:
     run(job(level(recipe, 0), "0"), dataset, labels)
+    alive = total = 64 * 100 + 100 * 50
     for number in (1, 2):
         run(job(level(recipe, number), str(number), start=str(number - 1)), dataset, labels)
         folder = job(level(recipe, number), str(number)).folder
@@ -74,25 +75,21 @@ def test_levels_prune_exactly_and_start_from_trained_weights(
         record = read_json(folder / "run.json")
         weights, _ = read_weights(folder / "weights.safetensors")
         before, _ = read_weights(folder.parent / str(number - 1) / "weights.safetensors")
-        alive_before = 64 * 100 + 100 * 50 if number == 1 else before_alive
-        before_alive = alive_before - round(alive_before * 0.36)
-        assert record["remaining"] == [before_alive] * 2
-        assert record["prunable"] == 64 * 100 + 100 * 50
+        alive -= round(alive * 0.36)
+        assert record["remaining"] == [alive] * 2
+        assert record["prunable"] == total
         assert record["epochs_spent"] == 3 + 2 * number
-        for name in ("fc1.weight", "fc2.weight"):
+        pruned = ("fc1.weight", "fc2.weight")
+        for name in pruned:
             mask = weights[f"masks/{name}"].astype(bool)
             assert (weights[f"weights/{name}"][~mask] == 0).all()
             assert (before[f"weights/{name}"] != 0)[mask].all()
         assert "masks/fc3.weight" not in weights
-        kept = np.concatenate(
-            [np.abs(before[f"weights/{n}"][0])[weights[f"masks/{n}"][0] == 1] for n in
-             ("fc1.weight", "fc2.weight")]
-        )  # fmt: skip
-        gone = np.concatenate(
-            [np.abs(before[f"weights/{n}"][0])[weights[f"masks/{n}"][0] == 0] for n in
-             ("fc1.weight", "fc2.weight")]
-        )  # fmt: skip
-        assert kept.min() >= gone.max()
+        sizes, masks = (
+            np.concatenate([np.abs(arrays[f"{kind}/{n}"][0]).ravel() for n in pruned])
+            for arrays, kind in ((before, "weights"), (weights, "masks"))
+        )
+        assert sizes[masks == 1].min() >= sizes[masks == 0].max()
 
 
 def test_the_record_of_a_run(
@@ -143,7 +140,6 @@ def test_stopped_and_resumed_is_undisturbed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     if case == "weights":
-        run(job(level(recipe, 0), "start"), dataset, labels)
         made, start = level(recipe, 1, training={"epochs": 4}), "start"
         run(job(level(recipe, 0, training={"epochs": 4}), "start"), dataset, labels)
     else:

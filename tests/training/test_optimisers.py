@@ -32,7 +32,7 @@ def made(settings: Sgd | Adam, leaves: list[torch.Tensor]) -> Optimiser:
     return Optimiser(settings, leaves, {n: [torch.zeros_like(x) for x in leaves] for n in names})
 
 
-@pytest.mark.parametrize("settings, reference, options", CASES)
+@pytest.mark.parametrize(("settings", "reference", "options"), CASES)
 def test_updates_are_those_of_torch(
     settings: Sgd | Adam, reference: type[torch.optim.Optimizer], options: dict[str, object]
 ) -> None:
@@ -51,10 +51,8 @@ def test_updates_are_those_of_torch(
         torch.testing.assert_close(a, b.detach(), rtol=1e-12, atol=1e-12)
 
 
-@pytest.mark.parametrize("settings, reference, options", CASES)
-def test_masked_entries_and_their_moments_stay_exactly_zero(
-    settings: Sgd | Adam, reference: object, options: object
-) -> None:
+@pytest.mark.parametrize("settings", [case[0] for case in CASES])
+def test_masked_entries_and_their_moments_stay_exactly_zero(settings: Sgd | Adam) -> None:
     torch.manual_seed(0)
     mask = (torch.rand(40) < 0.5).float()
     leaves = [torch.randn(40) * mask, torch.randn(3)]

@@ -13,7 +13,8 @@ with logged(snakemake.log[0], threads=snakemake.threads):
 
     folder = Path(snakemake.output.run).parent
     start = snakemake.input.get("start")
-    (folder / "snapshots").mkdir(parents=True, exist_ok=True)
+    if snakemake.output.get("snapshots"):
+        (folder / "snapshots").mkdir(parents=True, exist_ok=True)
     job = Job(
         recipe=Recipe.parse(snakemake.params.recipe),
         seeds=Cohort.parse(snakemake.wildcards.cohort).seeds,

@@ -78,9 +78,7 @@ def vgg11(classes: int, shape: tuple[int, int, int], width: float) -> nn.Module:
     return Vgg(plan, classes, shape, width)
 
 
-@register(
-    "vgg16", filters=(64, 64, 128, 128, 256, 256, 256, 512, 512, 512, 512, 512, 512)
-)
+@register("vgg16", filters=(64, 64, 128, 128, 256, 256, 256, 512, 512, 512, 512, 512, 512))
 def vgg16(classes: int, shape: tuple[int, int, int], width: float) -> nn.Module:
     """Return configuration D as OpenLTH has it, whose last pool takes the mean."""
     plan: list[int | str] = [64, 64, "M", 128, 128, "M", *[256] * 3, "M", *[512] * 3, "M"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 import torch.nn.functional as F
@@ -20,7 +20,7 @@ def losses(logits: Tensor, labels: Tensor) -> Tensor:
     return flat.view(labels.shape)
 
 
-def casting(device: torch.device, precision: str) -> torch.autocast | nullcontext:
+def casting(device: torch.device, precision: str) -> AbstractContextManager[object]:
     """Return the context in which a network runs in the recipe's precision."""
     return torch.autocast(device.type, torch.bfloat16) if precision == "bf16" else nullcontext()
 

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gst.data.device import EpochBatches, normalise, to_device
+from gst.data.device import EpochBatches, Normalise, to_device
 from gst.data.loaded import Dataset
 from gst.pruning.mask import Masks, count
 from gst.randomness import generator
@@ -35,8 +35,7 @@ class DeviceData:
         test_inputs: Normalised test images, float32 [M, C, H, W].
         test_labels: int64 [M].
         selection: Which half of the test set selects, bool [M]; the other half reports.
-        mean: Mean of each channel of the training images, in 0..1.
-        std: Standard deviation of each channel, in 0..1.
+        normalise: What turns images into inputs.
     """
 
     images: Tensor
@@ -44,8 +43,7 @@ class DeviceData:
     test_inputs: Tensor
     test_labels: Tensor
     selection: Tensor
-    mean: Sequence[float]
-    std: Sequence[float]
+    normalise: Normalise
 
     @classmethod
     def load(cls, dataset: Dataset, labels: np.ndarray, device: torch.device) -> DeviceData:
@@ -53,20 +51,19 @@ class DeviceData:
         examples = len(dataset.test.labels)
         selection = np.zeros(examples, dtype=bool)
         selection[generator(0, "selection").permutation(examples)[: examples // 2]] = True
-        test = to_device(dataset.test.images, device)
+        normalise = Normalise(dataset.mean, dataset.std, device)
         return cls(
             to_device(dataset.train.images, device),
             to_device(labels, device),
-            normalise(test, dataset.mean, dataset.std),
+            normalise(to_device(dataset.test.images, device)),
             to_device(dataset.test.labels, device),
             to_device(selection, device),
-            dataset.mean,
-            dataset.std,
+            normalise,
         )
 
     def train_inputs(self) -> Tensor:
         """Return the normalised training images, not augmented."""
-        return normalise(self.images, self.mean, self.std)
+        return self.normalise(self.images)
 
 
 class TrainingState:
@@ -103,9 +100,7 @@ class TrainingState:
             recipe.network, classes, shape, initial_keys(seeds), device, stacked=stacked
         )
         settings = recipe.training.optimiser
-        self.moments = {
-            name: self.cohort.like_weights() for name in Optimiser.slot_names(settings)
-        }
+        self.moments = {name: self.cohort.like_weights() for name in Optimiser.slot_names(settings)}
         slots = {
             name: list(self.cohort.per_leaf(stacks).values())
             for name, stacks in self.moments.items()
@@ -203,8 +198,7 @@ def train(
             epoch=state.epoch,
             batch_size=settings.batch_size,
             augment=settings.augment,
-            mean=data.mean,
-            std=data.std,
+            normalise=data.normalise,
         )
         cohort.train()
         for step in range(state.step, len(batches)):

@@ -152,13 +152,11 @@ def _write(job: Job, state: TrainingState, data: DeviceData, dataset: Dataset) -
     write_weights(job.folder / "weights.safetensors", state.arrays(), meta)
     write_table(job.folder / "epochs.parquet", pd.DataFrame(state.rows))
     precision = job.recipe.training.precision
-    train_loss, train_correct = evaluate(
-        state.cohort, data.train_inputs(), data.labels, precision
-    )
+    train_loss, train_correct = evaluate(state.cohort, data.train_inputs(), data.labels, precision)
     test_loss, test_correct = evaluate(
         state.cohort, data.test_inputs, to_device(dataset.test.labels, job.device), precision
     )
-    arrays = {
+    measured = {
         "train_loss": train_loss,
         "train_correct": train_correct,
         "test_loss": test_loss,
@@ -166,7 +164,7 @@ def _write(job: Job, state: TrainingState, data: DeviceData, dataset: Dataset) -
     }
     write_npz(
         job.folder / "examples.npz",
-        {name: array.cpu().numpy() for name, array in arrays.items()}
+        {name: array.cpu().numpy() for name, array in measured.items()}
         | {"seeds": np.array(job.seeds, dtype=np.int64)},
         {**meta, "unit": "nats", "when": "final weights, evaluation mode, not augmented"},
     )
