@@ -1,0 +1,190 @@
+"""Benchmarks: what one of the two studies does on one dataset with one network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Literal, NamedTuple
+
+from pydantic import Field, NonNegativeInt, PositiveInt
+
+from gst.layout import Cohort, RunPath, percent_text
+from gst.recipe import (
+    FilterPruning,
+    Flatness,
+    Frozen,
+    LabelNoise,
+    Network,
+    ReadableFraction,
+    Recipe,
+    ScratchPruning,
+    Training,
+    WeightPruning,
+    exact,
+)
+
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]*$")]
+"""A name that becomes a part of paths."""
+Percent = Annotated[float, Field(ge=0, lt=100)]
+Method = Literal["pruned", "extended", "width"]
+Variant = Annotated[FilterPruning | ScratchPruning, Field(discriminator="kind")]
+
+
+class PlannedRun(NamedTuple):
+    """A training run: where its results go and how it is trained."""
+
+    path: RunPath
+    recipe: Recipe
+
+
+class El2n(Frozen):
+    """Scores of the training examples by EL2N (regularization study, section 3)."""
+
+    epoch: PositiveInt
+    """Number of epochs after which the examples are scored. The schedule is that of the full
+    training, cut off here."""
+    networks: PositiveInt = 10
+    """Independent networks over which a score is averaged, a draw of the labels."""
+
+
+class CommonSettings(Frozen):
+    """What a benchmark of either study has."""
+
+    dataset: str
+    """A built-in dataset, or one that the study describes under `datasets`."""
+    network: Network
+    """The network that is trained."""
+    training: Training
+    """How it is trained."""
+    replicates: PositiveInt
+    """Seeds 0, 1, ... with which everything is repeated."""
+    cohort: PositiveInt
+    """Seeds that train together in one job; `replicates` is a multiple of it. More replicates
+    leave finished cohorts as they are, another cohort size retrains everything."""
+    scale: Literal["published", "reduced"] = "reduced"
+    """Whether the settings are those of the paper. A reduced benchmark never yields the verdict
+    "reproduced" for a published number."""
+    stands_for: tuple[Name, ...] = ()
+    """Published benchmarks that a reduced one is a small model of."""
+    inferred: tuple[str, ...] = ()
+    """Keys, dotted, whose values the paper does not state."""
+
+    def cohorts(self) -> tuple[Cohort, ...]:
+        """Return the blocks of seeds that train together."""
+        return tuple(
+            Cohort(first, first + self.cohort - 1)
+            for first in range(0, self.replicates, self.cohort)
+        )
+
+
+class RegularizationBenchmark(CommonSettings):
+    """Pruning, extended training and narrower networks under label noise."""
+
+    study: Literal["regularization"]
+    """The study that the benchmark belongs to; decides which keys it has."""
+    noise: Annotated[tuple[Percent, ...], Field(min_length=1)]
+    """Shares of wrong training labels, in percent; everything is repeated for each."""
+    methods: Annotated[tuple[Method, ...], Field(min_length=1)] = ("pruned", "extended", "width")
+    """What the dense network is compared with. pruned: iterative pruning with learning-rate
+    rewinding. extended: the same training with nothing removed. width: narrower networks."""
+    levels: PositiveInt
+    """How often the pruned network is pruned and the extended one trained on."""
+    pruning: WeightPruning
+    """What each level removes."""
+    rewind_epoch: NonNegativeInt = 0
+    """Epoch to which a further level rewinds the learning-rate schedule."""
+    width_factor: ReadableFraction = 0.8
+    """Width of each narrower network as a share of the one before."""
+    width_levels: PositiveInt | None = None
+    """How many narrower networks are trained; as many as `levels` if null."""
+    el2n: El2n
+    """How the influence of training examples is scored."""
+    subgroups: Annotated[int, Field(ge=2)] = 20
+    """Number of groups of equal size, by EL2N, for which training losses are compared."""
+
+    def runs(self, name: str) -> Iterator[PlannedRun]:
+        """Yield the benchmark's training runs, each after the run that it starts from."""
+        for percent in self.noise:
+            steps = self._steps(percent)
+            for cohort in self.cohorts():
+                for method, level, recipe in steps:
+                    path = RunPath(self.study, name, percent_text(percent), method, level, cohort)
+                    yield PlannedRun(path, recipe)
+
+    def dense(self, percent: float) -> Recipe:
+        """Return the recipe of the dense network at a level of label noise."""
+        return Recipe(
+            dataset=self.dataset,
+            labels=LabelNoise(percent=percent),
+            network=self.network,
+            training=self.training,
+        )
+
+    def scoring(self, percent: float) -> Recipe:
+        """Return the recipe of the networks that score examples: dense, cut off early."""
+        end = self.el2n.epoch
+        milestones = tuple(epoch for epoch in self.training.milestones if epoch < end)
+        training = self.training.model_copy(update={"epochs": end, "milestones": milestones})
+        return self.dense(percent).model_copy(update={"training": training})
+
+    def _steps(self, percent: float) -> list[tuple[str, int, Recipe]]:
+        dense = self.dense(percent)
+        steps = [("dense", 0, dense)]
+        for method in self.methods:
+            if method == "width":
+                steps += [
+                    (method, level, dense.model_copy(update={"network": network}))
+                    for level, network in enumerate(self.narrower(), start=1)
+                ]
+                continue
+            change = {
+                "intervention": self.pruning if method == "pruned" else None,
+                "rewind_epoch": self.rewind_epoch,
+            }
+            steps += [
+                (method, level, dense.model_copy(update={**change, "level": level}))
+                for level in range(1, self.levels + 1)
+            ]
+        return steps
+
+    def narrower(self) -> list[Network]:
+        """Return the width-scaled networks, the widest first."""
+        return [
+            self.network.model_copy(
+                update={"width": float(exact(self.network.width) * exact(self.width_factor) ** k)}
+            )
+            for k in range(1, (self.width_levels or self.levels) + 1)
+        ]
+
+
+class StabilityBenchmark(CommonSettings):
+    """Filters pruned while the network trains, and how flat the loss then is."""
+
+    study: Literal["stability"]
+    """The study that the benchmark belongs to; decides which keys it has."""
+    variants: Annotated[dict[Name, Variant | None], Field(min_length=1)]
+    """Ways to prune, by name; null trains without pruning."""
+    flatness: Flatness | None = None
+    """How the flatness of every run is measured; null leaves it out."""
+
+    def runs(self, name: str) -> Iterator[PlannedRun]:
+        """Yield the benchmark's training runs."""
+        for variant, intervention in self.variants.items():
+            recipe = Recipe(
+                dataset=self.dataset,
+                network=self.network,
+                training=self.training,
+                intervention=intervention,
+                snapshots=self.snapshots,
+            )
+            for cohort in self.cohorts():
+                yield PlannedRun(RunPath(self.study, name, "0", variant, 0, cohort), recipe)
+
+    @property
+    def snapshots(self) -> tuple[int, ...]:
+        """Epochs before the last whose weights the flatness measurement needs."""
+        if self.flatness is None or self.flatness.epoch == self.training.epochs:
+            return ()
+        return (self.flatness.epoch,)
+
+
+Benchmark = Annotated[RegularizationBenchmark | StabilityBenchmark, Field(discriminator="study")]

@@ -1,0 +1,216 @@
+"""What must hold between the settings of a benchmark.
+
+A check names the settings that it needs as its arguments: fields of the benchmark, `datasets`
+(all that are known), `published` (names of the benchmark files) and `data` (the benchmark as it
+is written). A setting of which a part has a fault lacks that part.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import suppress
+from typing import Any
+
+from gst.config.benchmarks import (
+    El2n,
+    Method,
+    RegularizationBenchmark,
+    StabilityBenchmark,
+    Variant,
+)
+from gst.config.faults import Fault, Steps, nearest
+from gst.config.reading import objections
+from gst.datasets import SOURCES, DatasetSource, reader
+from gst.layout import percent_text
+from gst.recipe import Flatness, Network, Recipe, Training, WeightPruning
+from gst.registry import entries, find
+
+MODELS = "gst.models"
+WEIGHT_SCORES = "gst.pruning.weight_scores"
+FILTER_SCORES = "gst.pruning.filter_scores"
+
+Faults = Iterator[Fault]
+Check = Callable[..., Faults]
+
+
+def run_checks(checks: Collection[Check], values: Mapping[str, Any]) -> Faults:
+    """Run the checks, except those that need a value with a fault of its own."""
+    for check in checks:
+        names = inspect.signature(check).parameters
+        if values.keys() >= names.keys():
+            with suppress(AttributeError):
+                yield from check(**{name: values[name] for name in names})
+
+
+def _registered(package: str, name: str, *path: str | int) -> Faults:
+    try:
+        find(package, name)
+    except KeyError as error:
+        yield Fault(path, error.args[0])
+
+
+def _recipe(path: Steps, training: Training, **settings: Any) -> Faults:
+    """Yield what a recipe has against settings that are sound by themselves."""
+    recipe = Recipe.model_construct(training=training, **settings)
+    for objection in objections(Recipe, recipe):
+        yield Fault(path, objection)
+
+
+def _source_is_registered(datasets: Mapping[str, DatasetSource]) -> Faults:
+    for name, source in datasets.items():
+        with suppress(AttributeError):
+            yield from _registered(SOURCES, reader(source)[0], "datasets", name)
+
+
+def _dataset_is_known(dataset: str, datasets: Collection[str]) -> Faults:
+    if dataset not in datasets:
+        near = nearest(dataset, datasets) or "."
+        yield Fault(("dataset",), f"no dataset {dataset!r}{near} Known: {', '.join(datasets)}")
+
+
+def _model_is_registered(network: Network) -> Faults:
+    yield from _registered(MODELS, network.name, "network", "name")
+
+
+def _cohorts_are_whole(replicates: int, cohort: int) -> Faults:
+    if replicates % cohort:
+        yield Fault(
+            ("replicates",),
+            f"found {replicates}; needed: a multiple of cohort, which is {cohort}",
+        )
+
+
+def _inferred_keys_exist(inferred: tuple[str, ...], data: Mapping[str, Any]) -> Faults:
+    for place, key in enumerate(inferred):
+        inside: object = data
+        for step in key.split("."):
+            inside = inside.get(step) if isinstance(inside, Mapping) else None
+        if inside is None:
+            yield Fault(("inferred", place), f"{key} is not among the benchmark's settings")
+
+
+def _published_benchmarks_exist(stands_for: tuple[str, ...], published: Collection[str]) -> Faults:
+    for place, name in enumerate(stands_for):
+        if name not in published:
+            yield Fault(("stands_for", place), f"no benchmark {name!r}{nearest(name, published)}")
+
+
+def _noise_differs(noise: tuple[float, ...]) -> Faults:
+    seen: dict[str, int] = {}
+    for place, percent in enumerate(noise):
+        text = percent_text(percent)
+        if "e" in text or float(text) != percent:
+            yield Fault(
+                ("noise", place),
+                f"found {percent}, which paths cannot hold; needed: at most six digits",
+            )
+        elif text in seen:
+            yield Fault(("noise", place), f"{text} is there twice")
+        seen[text] = place
+
+
+def _methods_differ(methods: tuple[Method, ...]) -> Faults:
+    for place, method in enumerate(methods):
+        if method in methods[:place]:
+            yield Fault(("methods", place), f"{method} is there twice")
+
+
+def _weight_score_is_registered(pruning: WeightPruning) -> Faults:
+    yield from _registered(WEIGHT_SCORES, pruning.score, "pruning", "score")
+
+
+def _rewinding_fits(training: Training, rewind_epoch: int) -> Faults:
+    yield from _recipe(("rewind_epoch",), training, rewind_epoch=rewind_epoch)
+
+
+def _el2n_fits(el2n: El2n, training: Training) -> Faults:
+    if not training.warmup_epochs < el2n.epoch <= training.epochs:
+        yield Fault(
+            ("el2n", "epoch"),
+            f"found {el2n.epoch}; needed: more than the {training.warmup_epochs} epochs of warm-up "
+            f"and at most all {training.epochs}",
+        )
+
+
+def _widths_fit(
+    network: Network,
+    methods: tuple[Method, ...],
+    levels: int,
+    width_factor: float,
+    width_levels: int | None,
+) -> Faults:
+    steps = (width_levels or levels) if "width" in methods else 0
+    width = network.width * width_factor**steps
+    filters = min(_filters(network), default=0)
+    if filters and filters * width < 1:
+        yield Fault(
+            ("width_levels",) if steps else ("network", "width"),
+            f"the narrowest network would have {width:.2g} of the width of {network.name}, whose "
+            f"smallest layer has {filters} filters: less than one would be left",
+        )
+
+
+def _variants_fit(
+    network: Network, training: Training, variants: Mapping[str, Variant | None]
+) -> Faults:
+    for name, variant in variants.items():
+        if variant is not None:
+            with suppress(AttributeError):
+                yield from _variant_fits(network, training, name, variant)
+
+
+def _variant_fits(network: Network, training: Training, name: str, variant: Variant) -> Faults:
+    path = ("variants", name)
+    yield from _registered(FILTER_SCORES, variant.score, *path, "score")
+    yield from _recipe(path, training, intervention=variant)
+    if network.name not in entries(MODELS):
+        return
+    prunable = len(_filters(network))
+    if not prunable:
+        yield Fault(path, f"{network.name} has no filters that can be pruned")
+    elif len(variant.fractions) > prunable:
+        yield Fault(
+            (*path, "fractions"),
+            f"found {len(variant.fractions)} layers; {network.name} has {prunable} whose filters "
+            "can be pruned",
+        )
+
+
+def _flatness_fits(training: Training, flatness: Flatness | None) -> Faults:
+    if flatness is None:
+        return
+    yield from _recipe(("flatness", "epoch"), training, snapshots=(flatness.epoch,))
+    if flatness.directions > flatness.k:
+        yield Fault(
+            ("flatness", "directions"),
+            f"found {flatness.directions}; needed: at most k, which is {flatness.k}",
+        )
+
+
+def _filters(network: Network) -> tuple[int, ...]:
+    """Return the filters of each prunable convolution at width 1; none for an unknown model."""
+    entry = entries(MODELS).get(network.name)
+    return entry.facts["filters"] if entry else ()
+
+
+STUDY: tuple[Check, ...] = (_source_is_registered,)
+_EITHER: tuple[Check, ...] = (
+    _dataset_is_known,
+    _model_is_registered,
+    _cohorts_are_whole,
+    _inferred_keys_exist,
+    _published_benchmarks_exist,
+)
+BENCHMARK: dict[type[RegularizationBenchmark | StabilityBenchmark], tuple[Check, ...]] = {
+    RegularizationBenchmark: (
+        *_EITHER,
+        _noise_differs,
+        _methods_differ,
+        _weight_score_is_registered,
+        _rewinding_fits,
+        _el2n_fits,
+        _widths_fit,
+    ),
+    StabilityBenchmark: (*_EITHER, _variants_fit, _flatness_fits),
+}

@@ -1,0 +1,103 @@
+"""A study: the benchmarks of one configuration file, and the jobs that follow from it."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Annotated, Any, Literal, NamedTuple
+
+from pydantic import Field
+
+from gst.config.benchmarks import (
+    Benchmark,
+    Name,
+    PlannedRun,
+    RegularizationBenchmark,
+    StabilityBenchmark,
+)
+from gst.datasets import DatasetSource
+from gst.layout import Cohort, RunPath, percent_text
+from gst.recipe import Flatness, Frozen, Recipe
+
+Text = Annotated[str, Field(min_length=1)]
+
+
+class El2nJob(NamedTuple):
+    """EL2N scores of the training examples, for each seed of a cohort."""
+
+    benchmark: str
+    percent: str
+    cohort: Cohort
+    recipe: Recipe
+    """Training up to the epoch at which the examples are scored."""
+    networks: int
+
+
+class FlatnessJob(NamedTuple):
+    """Flatness of the loss around the weights of a run."""
+
+    path: RunPath
+    settings: Flatness
+
+
+class _Settings(Frozen):
+    name: Name
+    """Name of the study, as the report shows it."""
+    results: Text = "results"
+    """Folder that all results go to."""
+    data_root: Text = "data"
+    """Folder that datasets are in, or are downloaded to."""
+    keep_weights: Literal["all", "needed", "none"] = "needed"
+    """Weights that stay when nothing planned reads them any more. all: those of every run.
+    needed: those of dense networks and of the stability study, from which further methods and
+    measurements would start. none: none."""
+    datasets: dict[Name, DatasetSource] = Field(default_factory=dict)
+    """Sources of your own datasets, by name, beside the built-in ones."""
+
+
+class StudyFile(_Settings):
+    """What a study's configuration file holds."""
+
+    benchmarks: Annotated[dict[Name, dict[str, Any] | None], Field(min_length=1)]
+    """Benchmarks, each the name of a file in the folder `benchmarks`. Keys of the benchmark that
+    are given here replace those of its file."""
+
+
+class Study(_Settings):
+    """Everything that one configuration file asks for, benchmarks included."""
+
+    benchmarks: dict[Name, Benchmark]
+    """The benchmarks, by name."""
+
+    def runs(self) -> list[PlannedRun]:
+        """Return every training run, each after the run that it starts from."""
+        return [run for name, benchmark in self.benchmarks.items() for run in benchmark.runs(name)]
+
+    @cached_property
+    def recipes(self) -> dict[RunPath, Recipe]:
+        """The recipe of every training run, by its place."""
+        return dict(self.runs())
+
+    def el2n(self) -> list[El2nJob]:
+        """Return the EL2N scores that the regularization benchmarks need."""
+        return [
+            El2nJob(
+                name,
+                percent_text(percent),
+                cohort,
+                benchmark.scoring(percent),
+                benchmark.el2n.networks,
+            )
+            for name, benchmark in self.benchmarks.items()
+            if isinstance(benchmark, RegularizationBenchmark)
+            for percent in benchmark.noise
+            for cohort in benchmark.cohorts()
+        ]
+
+    def flatness(self) -> list[FlatnessJob]:
+        """Return the flatness measurements of the stability benchmarks."""
+        return [
+            FlatnessJob(run.path, benchmark.flatness)
+            for name, benchmark in self.benchmarks.items()
+            if isinstance(benchmark, StabilityBenchmark) and benchmark.flatness
+            for run in benchmark.runs(name)
+        ]

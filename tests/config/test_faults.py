@@ -1,0 +1,337 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from gst.config import ConfigError, read_study, read_yaml
+
+Faults = Callable[[str], tuple[str, ...]]
+
+# What a study says of the benchmark, and what the one fault says.
+IN_REG = "study.yaml: benchmarks.reg."
+IN_STAB = "study.yaml: benchmarks.stab."
+CHANGES = {
+    "unknown key": ("reg: {nois: [1]}", f"{IN_REG}nois: unknown key; did you mean noise?"),
+    "unknown key, none near": ("reg: {zzz: 1}", f"{IN_REG}zzz: unknown key. Known: dataset, "),
+    "unknown inner key": (
+        "reg: {training: {epoch: 3}}",
+        f"{IN_REG}training.epoch: unknown key; did you mean epochs",
+    ),
+    "key of another kind": (
+        "stab: {training: {optimiser: {momentum: 0.9}}}",
+        f"{IN_STAB}training.optimiser.momentum: unknown key. Known: kind, lr, beta1",
+    ),
+    "key of the other study": ("stab: {levels: 3}", f"{IN_STAB}levels: unknown key"),
+    "text for a whole number": (
+        "reg: {training: {epochs: ten}}",
+        f'{IN_REG}training.epochs: found the text "ten"; needed: a whole number above 0',
+    ),
+    "quoted number": ('reg: {levels: "3"}', f"{IN_REG}levels: ... write it without quotes"),
+    "number that YAML reads as text": (
+        "reg: {training: {optimiser: {lr: 1e-3}}}",
+        f"{IN_REG}training.optimiser.lr: found the text ... write 1.0e-3, which YAML reads",
+    ),
+    "exponent without sign": (
+        "reg: {training: {optimiser: {lr: 1.5e3}}}",
+        f"{IN_REG}training.optimiser.lr: ... write 1.5e+3,",
+    ),
+    "fraction for a whole number": ("reg: {levels: 3.0}", f"{IN_REG}levels: found 3.0; needed: a"),
+    "true for a number": ("reg: {levels: true}", f"{IN_REG}levels: found true; needed: a whole"),
+    "null for a number": ("reg: {levels: null}", f"{IN_REG}levels: found nothing; needed: a whole"),
+    "not a number": ("reg: {noise: [.nan]}", f"{IN_REG}noise[0]: found NaN; needed: a number at"),
+    "infinite": ("reg: {training: {gamma: .inf}}", f"{IN_REG}training.gamma: found Infinity; need"),
+    "off for text": (
+        "reg: {network: {name: off}}",
+        f"{IN_REG}network.name: found false; needed: text; ... put quotes around them",
+    ),
+    "mapping for a list": ("reg: {noise: {a: 1}}", f"{IN_REG}noise: found a mapping; needed: a l"),
+    "list for a mapping": ("reg: {training: [1]}", f"{IN_REG}training: found a list; needed: a ma"),
+    "date": ("reg: {levels: 2001-01-01}", f'{IN_REG}levels: found "2001-01-01"; needed: a whole'),
+    "empty list": ("reg: {noise: []}", f"{IN_REG}noise: found an empty list; needed: a list of on"),
+    "no variants": ("stab: {variants: null}", f"{IN_STAB}variants: found nothing; needed: a mapp"),
+    "unknown choice": (
+        "reg: {methods: [prund]}",
+        f"{IN_REG}methods[0]: ... needed: pruned, extended or width; did you mean pruned?",
+    ),
+    "unknown kind": (
+        "reg: {training: {optimiser: {kind: sdg, lr: 0.1}}}",
+        f'{IN_REG}training.optimiser.kind: found the text "sdg"; needed: ... did you mean sgd?',
+    ),
+    "kind without its settings": (
+        "reg: {training: {optimiser: {kind: adam}}}",
+        f"{IN_REG}training.optimiser.lr: is missing; needed: a number above 0",
+    ),
+    "unknown study": (
+        "reg: {study: regularisation}",
+        f'{IN_REG}study: found the text "regularisation"; ... did you mean regularization?',
+    ),
+    "all labels wrong": ("reg: {noise: [0, 100]}", f"{IN_REG}noise[1]: found 100; ... below 100"),
+    "noise below none": ("reg: {noise: [-1]}", f"{IN_REG}noise[0]: found -1; needed: a number at"),
+    "noise twice": ("reg: {noise: [0, 20, 20.0]}", f"{IN_REG}noise[2]: 20 is there twice"),
+    "noise too fine": ("reg: {noise: [1.2345678]}", f"{IN_REG}noise[0]: ... at most six digits"),
+    "method twice": ("reg: {methods: [width, width]}", f"{IN_REG}methods[1]: width is there twice"),
+    "all weights pruned": (
+        "reg: {pruning: {fraction: 1.0}}",
+        f"{IN_REG}pruning.fraction: found 1.0; needed: a number above 0 and below 1",
+    ),
+    "a layer pruned away": (
+        "stab: {variants: {scratch: {fractions: [0.3, 1]}}}",
+        f"{IN_STAB}variants.scratch.fractions[1]: found 1; ... below 1",
+    ),
+    "more layers than there are": (
+        "stab: {variants: {scratch: {fractions: [0.1, 0.1, 0.1, 0.1, 0.1, 0.1]}}}",
+        f"{IN_STAB}variants.scratch.fractions: found 6 layers; vgg-digits has 5 whose filters",
+    ),
+    "no epoch for a layer": (
+        "stab: {variants: {slow: {fractions: [0.1]}}}",
+        f"{IN_STAB}variants.slow: first_epochs has 2 entries, fractions has 1",
+    ),
+    "pruning ends before it starts": (
+        "stab: {variants: {slow: {first_epochs: [7, 2]}}}",
+        f"{IN_STAB}variants.slow: first epoch 7 comes after last epoch 6",
+    ),
+    "pruning past the end": (
+        "stab: {variants: {slow: {last_epochs: [6, 12]}}}",
+        f"{IN_STAB}variants.slow: pruning in epoch 12, but the last epoch is 11",
+    ),
+    "weights pruned as filters": (
+        "stab: {variants: {odd: {kind: weights}}}",
+        f'{IN_STAB}variants.odd.kind: found the text "weights"; needed: filters or scratch',
+    ),
+    "name that no path can hold": (
+        "stab: {variants: {Bad/Name: null}}",
+        f'{IN_STAB}variants.Bad/Name: found the text "Bad/Name"; needed: a name of lower-case',
+    ),
+    "number as a name": ("stab: {variants: {2: null}}", f"{IN_STAB}variants.2: found 2; needed: a"),
+    "rewinding past the end": (
+        "reg: {rewind_epoch: 12}",
+        f"{IN_REG}rewind_epoch: rewind_epoch 12 is past the end: there are 12 epochs",
+    ),
+    "milestone past the end": (
+        "reg: {training: {milestones: [8, 12]}}",
+        f"{IN_REG}training: milestone 12 is never reached in 12 epochs",
+    ),
+    "milestones fall": (
+        "reg: {training: {milestones: [8, 4]}}",
+        f"{IN_REG}training: milestones must increase, found [8, 4]",
+    ),
+    "flatness past the end": (
+        "stab: {flatness: {epoch: 13}}",
+        f"{IN_STAB}flatness.epoch: snapshot after epoch 13 of 12",
+    ),
+    "more directions than eigenvalues": (
+        "stab: {flatness: {directions: 6}}",
+        f"{IN_STAB}flatness.directions: found 6; needed: at most k, which is 5",
+    ),
+    "scores past the end": (
+        "reg: {el2n: {epoch: 13}}",
+        f"{IN_REG}el2n.epoch: found 13; ... at most all 12",
+    ),
+    "scores before the end of the warm-up": (
+        "reg: {training: {warmup_epochs: 4}}",
+        "benchmarks/reg.yaml: el2n.epoch: found 4; needed: more than the 4 epochs of warm-up",
+    ),
+    "cohorts that do not fill": (
+        "reg: {replicates: 3}",
+        f"{IN_REG}replicates: found 3; needed: a multiple of cohort, which is 2",
+    ),
+    "unknown dataset": (
+        "reg: {dataset: digit}",
+        f"{IN_REG}dataset: no dataset 'digit'; did you mean digits? Known: digits, mnist, cifar10",
+    ),
+    "unknown model": (
+        "reg: {network: {name: vgg-digit}}",
+        f"{IN_REG}network.name: no 'vgg-digit' among models; the nearest are: vgg-digits",
+    ),
+    "unknown weight score": (
+        "reg: {pruning: {score: magnitud}}",
+        f"{IN_REG}pruning.score: no 'magnitud' among weight_scores; the nearest are: magnitude",
+    ),
+    "unknown filter score": (
+        "stab: {variants: {scratch: {score: l3}}}",
+        f"{IN_STAB}variants.scratch.score: no 'l3' among filter_scores",
+    ),
+    "no filter left at a width": (
+        "reg: {network: {width: 0.05}, methods: [pruned]}",
+        f"{IN_REG}network.width: the narrowest network would have 0.05 of the width of vgg-digits",
+    ),
+    "no filter left at the last width": (
+        "reg: {width_levels: 13}",
+        f"{IN_REG}width_levels: ... has 16 filters: less than one would be left",
+    ),
+    "inferred key that is not there": (
+        "reg: {inferred: [training.epochs, training.epoch]}",
+        f"{IN_REG}inferred[1]: training.epoch is not among the benchmark's settings",
+    ),
+    "stands for no benchmark": (
+        "reg: {stands_for: [stib]}",
+        f"{IN_REG}stands_for[0]: no benchmark 'stib'; did you mean stab?",
+    ),
+    "no such benchmark": (
+        "rek: null",
+        "study.yaml: benchmarks.rek: there is no benchmarks/rek.yaml; did you mean reg?",
+    ),
+    "benchmark that is no mapping": (
+        "reg: [1]",
+        "study.yaml: benchmarks.reg: found a list; needed: a mapping, or null",
+    ),
+}
+STUDIES = {
+    "no benchmarks": ("name: a", "study.yaml: benchmarks: is missing; needed: a mapping of one o"),
+    "empty benchmarks": ("{name: a, benchmarks: {}}", "benchmarks: found an empty mapping; needed"),
+    "benchmarks as a list": ("{name: a, benchmarks: [reg]}", "benchmarks: found a list; needed: a"),
+    "no name": ("benchmarks: {reg: }", "study.yaml: name: is missing; needed: a name of lower-cas"),
+    "bad name": ("{name: A b, benchmarks: {reg: }}", 'name: found the text "A b"; needed: a name'),
+    "empty folder name": (
+        "{name: a, results: '', benchmarks: {reg: }}",
+        "study.yaml: results: found the text",
+    ),
+    "unknown top key": (
+        "{name: a, result: x, benchmarks: {reg: }}",
+        "study.yaml: result: unknown key; did you mean results? Known: name, results, data_root",
+    ),
+    "unknown choice": (
+        "{name: a, keep_weights: some, benchmarks: {reg: }}",
+        'study.yaml: keep_weights: found the text "some"; needed: all, needed or none',
+    ),
+    "unknown source": (
+        "{name: a, datasets: {mine: {kind: nqz}}, benchmarks: {reg: }}",
+        'study.yaml: datasets.mine.kind: found the text "nqz"; ... did you mean npz?',
+    ),
+    "source without its file": (
+        "{name: a, datasets: {mine: {kind: npz, train: a.npz}}, benchmarks: {reg: }}",
+        "study.yaml: datasets.mine.test: is missing; needed: text",
+    ),
+    "subset of nothing": (
+        "{name: a, datasets: {few: {kind: subset, of: mnst, train: 5}}, benchmarks: {reg: }}",
+        "study.yaml: datasets.few.of: 'mnst' is not one of digits, mnist",
+    ),
+    "unregistered source": (
+        "{name: a, datasets: {mine: {kind: module, name: nowhere}}, benchmarks: {reg: }}",
+        "study.yaml: datasets.mine: no 'nowhere' among sources",
+    ),
+    "list": ("[1, 2]", "study.yaml: found a list; needed: a mapping"),
+    "syntax": ("name: a\nbenchmarks: {reg: [}\n", "study.yaml: line 2, column ... is not YAML"),
+    "key twice": (
+        "name: a\nbenchmarks:\n  reg: {}\n  stab: {}\n  reg: {}\n",
+        "study.yaml: line 5: reg stands in line 3 already",
+    ),
+}
+
+
+def agree(fault: str, expected: str) -> bool:
+    """Whether a fault has all parts of the expected text, which "..." separates, in order."""
+    place = 0
+    for part in expected.split("..."):
+        place = fault.find(part.strip(), place)
+        if place < 0:
+            return False
+    return True
+
+
+@pytest.mark.parametrize(("change", "expected"), CHANGES.values(), ids=CHANGES.keys())
+def test_fault_of_a_benchmark(faults: Faults, change: str, expected: str) -> None:
+    (fault,) = faults(f"{{name: a, benchmarks: {{{change}}}}}")
+    assert agree(fault, expected), fault
+
+
+@pytest.mark.parametrize(("text", "expected"), STUDIES.values(), ids=STUDIES.keys())
+def test_fault_of_a_study(faults: Faults, text: str, expected: str) -> None:
+    (fault,) = faults(text)
+    assert agree(fault, expected), fault
+
+
+def test_faults_are_reported_all_at_once(faults: Faults) -> None:
+    found = faults("""
+        nam: a
+        data_root: 3
+        datasets: {mine: {kind: npz, trian: a.npz, test: b.npz}}
+        benchmarks:
+          rag:
+          reg:
+            noise: [0, 100]
+            network: {nme: x, name: vgg-digit}
+            training: {epochs: 5, batch_size: "64", optimiser: {lr: 1e-3}}
+            pruning: {fraction: 2}
+            replicates: 5
+            rewind_epoch: 6
+            el2n: {epoch: 6}
+          stab:
+            training: {epochs: 8}
+            variants: {slow: {target: T, score: l3}, scratch: {fraction: 1}}
+            flatness: {epoch: 9, directions: 9}
+        """)
+    expected = [
+        "study.yaml: nam: unknown key",
+        "study.yaml: name: is missing",
+        "study.yaml: data_root: found 3",
+        "study.yaml: datasets.mine.trian: unknown key",
+        "study.yaml: datasets.mine.train: is missing",
+        "study.yaml: benchmarks.rag: there is no",
+        f"{IN_REG}noise[1]: found 100",
+        f"{IN_REG}network.nme: unknown key",
+        f"{IN_REG}network.name: no 'vgg-digit'",
+        f"{IN_REG}training.batch_size: found the text",
+        f"{IN_REG}training.optimiser.lr: found the text",
+        f"{IN_REG}training: milestone 8 is never reached in 5 epochs",
+        f"{IN_REG}pruning.fraction: found 2",
+        f"{IN_REG}replicates: found 5",
+        f"{IN_REG}rewind_epoch: rewind_epoch 6 is past the end: there are 5 epochs",
+        f"{IN_REG}el2n.epoch: found 6",
+        f"{IN_STAB}variants.slow.target: found the text",
+        f"{IN_STAB}variants.slow.score: no 'l3'",
+        f"{IN_STAB}variants.slow: pruning in epoch 9, but the last epoch is 7",
+        f"{IN_STAB}variants.scratch.fraction: unknown key",
+        f"{IN_STAB}flatness.epoch: snapshot after epoch 9 of 8",
+        f"{IN_STAB}flatness.directions: found 9",
+    ]
+    for text in expected:
+        assert sum(fault.startswith(text) for fault in found) == 1, text
+    assert len(found) == len(expected), found
+
+
+def test_faults_name_the_file_that_states_the_value(folder: Path, faults: Faults) -> None:
+    file = folder / "benchmarks/reg.yaml"
+    file.write_text(file.read_text().replace("lr: 0.1", "lr: 0").replace("levels: 2\n", ""))
+    found = faults("{name: a, benchmarks: {reg: {training: {epochs: 0}}}}")
+    assert sorted(fault.split(": found")[0].split(": is")[0] for fault in found) == [
+        "benchmarks/reg.yaml: levels",
+        "benchmarks/reg.yaml: training.optimiser.lr",
+        "study.yaml: benchmarks.reg.training.epochs",
+    ]
+
+
+def test_networks_without_filters_have_none_to_prune(faults: Faults) -> None:
+    found = faults("{name: a, benchmarks: {stab: {network: {name: lenet-digits}}}}")
+    assert [fault.split(": ", 1)[1] for fault in found] == [
+        "variants.slow: lenet-digits has no filters that can be pruned",
+        "variants.scratch: lenet-digits has no filters that can be pruned",
+    ]
+
+
+def test_syntax_faults_of_several_files_are_reported_together(folder: Path, faults: Faults) -> None:
+    (folder / "benchmarks/reg.yaml").write_text("study: regularization\n\tdataset: digits\n")
+    (folder / "benchmarks/stab.yaml").write_text("a: {b: 1, b: 2}\na: 3\n")
+    assert [fault.split(" (")[0] for fault in faults("{name: a, benchmarks: {reg: , stab: }}")] == [
+        "benchmarks/reg.yaml: line 2, column 1: is not YAML",
+        "benchmarks/stab.yaml: line 2: a stands in line 1 already",
+        "benchmarks/stab.yaml: line 1: b stands in line 1 already",
+    ]
+
+
+def test_missing_file_is_a_fault(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"nowhere\.yaml: cannot be read"):
+        read_study(tmp_path / "nowhere.yaml")
+
+
+def test_merged_keys_are_no_repeated_keys(tmp_path: Path) -> None:
+    file = tmp_path / "file.yaml"
+    file.write_text("a: &a {x: 1, y: 2}\nb: {<<: *a, y: 3}\n")
+    assert read_yaml(file) == {"a": {"x": 1, "y": 2}, "b": {"x": 1, "y": 3}}
+
+
+def test_null_in_a_study_means_no_change(folder: Path) -> None:
+    study = read_study(folder / "study.yaml")
+    assert study.benchmarks["reg"].training.epochs == 12

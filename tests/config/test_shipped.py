@@ -1,0 +1,221 @@
+"""The configuration that ships: it is sound, and the published one is what the papers say."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gst.__main__ import main
+from gst.config import RegularizationBenchmark, StabilityBenchmark, Study, read_study
+from gst.config.docs import STUDIES, document
+from gst.datasets import whole
+from gst.recipe import FilterPruning, ScratchPruning
+
+CONFIG = Path(__file__).parents[2] / "config"
+
+
+@pytest.fixture(scope="module")
+def studies() -> dict[str, Study]:
+    return {name: read_study(CONFIG / f"{name}.yaml") for name in STUDIES}
+
+
+def test_every_shipped_benchmark_is_listed_in_a_study(studies: dict[str, Study]) -> None:
+    listed = [name for study in studies.values() for name in study.benchmarks]
+    assert len(set(listed)) == len(listed)
+    assert {f"{name}.yaml" for name in listed} <= {
+        file.name for file in (CONFIG / "benchmarks").iterdir()
+    }
+
+
+def test_the_default_study_is_small(studies: dict[str, Study]) -> None:
+    study = studies["config"]
+    jobs = len(study.runs()) + len(study.el2n()) + len(study.flatness())
+    assert jobs <= 120
+    assert {benchmark.study for benchmark in study.benchmarks.values()} == {
+        "regularization",
+        "stability",
+    }
+    sources = [study.datasets[benchmark.dataset] for benchmark in study.benchmarks.values()]
+    assert {whole(source).kind for source in sources} == {"digits"}
+
+
+def test_reduced_benchmarks_say_so(studies: dict[str, Study]) -> None:
+    for name, study in studies.items():
+        expected = "published" if name in ("paper", "imagenet") else "reduced"
+        published = {*studies["paper"].benchmarks, *studies["imagenet"].benchmarks}
+        for benchmark in study.benchmarks.values():
+            assert benchmark.scale == expected
+            assert set(benchmark.stands_for) <= published
+            assert bool(benchmark.stands_for) == (expected == "reduced")
+
+
+def test_the_pilot_covers_every_algorithm_on_mnist(studies: dict[str, Study]) -> None:
+    (benchmark,) = studies["pilot"].benchmarks.values()
+    assert isinstance(benchmark, RegularizationBenchmark)
+    source = studies["pilot"].datasets[benchmark.dataset]
+    assert (source.kind, source.of.kind, source.train) == ("subset", "mnist", 10000)
+    assert benchmark.network.name == "lenet"
+    assert benchmark.noise == (0, 15)
+    assert benchmark.replicates == 3
+    assert set(benchmark.methods) == {"pruned", "extended", "width"}
+    assert (1 - benchmark.pruning.fraction) ** benchmark.levels < 0.01
+
+
+# model, dataset, lr, momentum (None: Adam), decay, epochs, milestones, batch, warm-up, rewind,
+# noise; from the table of benchmarks and the text of the regularization study.
+CIFAR = 0.1, 0.9, 1e-4, 160, (80, 120), 128, 0, 10, (0, 15, 30, 60)
+REGULARIZATION: dict[str, tuple[Any, ...]] = {
+    "mnist-lenet": ("lenet", "mnist", 0.0012, None, 0, 50, (), 60, 0, 0, (0, 5, 10, 15)),
+    "mnist-lenet-sgd": ("lenet", "mnist", 0.1, 0, 0, 40, (), 128, 0, 0, (0, 5, 10, 15)),
+    "cifar10-resnet20": ("resnet20", "cifar10", *CIFAR),
+    "cifar10-vgg16": ("vgg16", "cifar10", *CIFAR),
+    "cifar100-resnet32": ("resnet32", "cifar100", *CIFAR),
+    "imagenet-resnet50": (
+        *("resnet50", "imagenet", 0.4, 0.9, 1e-4, 90, (30, 60, 80), 1024, 5, 10),
+        (0, 15),
+    ),
+}
+KEEPS_LAST_LAYER = {"mnist-lenet", "mnist-lenet-sgd", "cifar10-vgg16"}
+AUGMENTED = {"cifar10-resnet20", "cifar10-vgg16", "cifar100-resnet32"}
+
+
+@pytest.mark.parametrize(("name", "row"), REGULARIZATION.items(), ids=REGULARIZATION)
+def test_regularization_benchmarks_are_the_published_ones(
+    studies: dict[str, Study], name: str, row: tuple[Any, ...]
+) -> None:
+    benchmark = {**studies["paper"].benchmarks, **studies["imagenet"].benchmarks}[name]
+    assert isinstance(benchmark, RegularizationBenchmark)
+    training, optimiser = benchmark.training, benchmark.training.optimiser
+    assert row == (
+        benchmark.network.name,
+        benchmark.dataset,
+        optimiser.lr,
+        optimiser.momentum if optimiser.kind == "sgd" else None,
+        optimiser.weight_decay,
+        training.epochs,
+        training.milestones,
+        training.batch_size,
+        training.warmup_epochs,
+        benchmark.rewind_epoch,
+        benchmark.noise,
+    )
+    assert training.gamma == 0.1
+    assert training.augment == ("flip-crop" if name in AUGMENTED else "none")
+    assert benchmark.network.init == "openlth"
+    assert benchmark.network.keep_last_layer == (name in KEEPS_LAST_LAYER)
+    assert benchmark.replicates == 3
+    assert benchmark.methods == ("pruned", "extended", "width")
+    assert (benchmark.pruning.fraction, benchmark.pruning.score) == (0.2, "magnitude")
+    assert benchmark.width_factor == 0.8
+    assert (benchmark.el2n.networks, benchmark.subgroups) == (10, 20)
+    assert name == "imagenet-resnet50" or benchmark.levels >= 22
+
+
+def test_stability_benchmarks_are_the_published_ones(studies: dict[str, Study]) -> None:
+    main = studies["paper"].benchmarks["cifar10-vgg11"]
+    rates = studies["paper"].benchmarks["cifar10-vgg11-rates"]
+    for benchmark in (main, rates):
+        assert (benchmark.dataset, benchmark.network.name) == ("cifar10", "vgg11")
+        training = benchmark.training.model_dump(exclude_defaults=True)
+        assert training == {
+            "epochs": 325,
+            "batch_size": 128,
+            "optimiser": {"kind": "adam", "lr": 0.001},
+            "milestones": (150, 300),
+        }
+
+    def pruned(target: str, period: int) -> FilterPruning:
+        return FilterPruning(
+            kind="filters",
+            fractions=(0.3, 0.3, 0.3, 0.9),
+            first_epochs=(3, 4, 5, 6),
+            last_epochs=(150, 150, 150, 275),
+            period=period,
+            target=target,  # type: ignore[arg-type]
+            score="l2",
+        )
+
+    assert isinstance(main, StabilityBenchmark)
+    assert main.replicates == 10
+    assert main.variants == {
+        "none": None,
+        "s-slow": pruned("S", 4),
+        "s-fast": pruned("S", 40),
+        "r-fast": pruned("R", 40),
+        "l-fast": pruned("L", 40),
+        "scratch": ScratchPruning(kind="scratch", fractions=(0.3, 0.3, 0.3, 0.9)),
+    }
+    assert main.flatness is not None
+    flatness = main.flatness
+    assert (flatness.epoch, flatness.examples) == (315, 512)
+    assert (flatness.k, flatness.directions) == (100, 10)
+    assert isinstance(rates, StabilityBenchmark)
+    assert rates.replicates == 5
+    assert rates.variants == {
+        "none": None,
+        **{
+            f"{target.lower()}-{period}": pruned(target, period)
+            for target in "SRL"
+            for period in (4, 20, 40, 60, 100, 200, 300)
+        },
+    }
+
+
+def test_the_number_of_published_runs(studies: dict[str, Study]) -> None:
+    # Each noise level: the dense network, 22 levels pruned and extended, and the widths. The
+    # stability study: two cohorts of 6 variants, one of 22.
+    per_noise = [(4, 20), (4, 20), (4, 11), (4, 11), (4, 11)]
+    regularization = sum(levels * (1 + 22 + 22 + widths) for levels, widths in per_noise)
+    assert len(studies["paper"].runs()) == regularization + 2 * 6 + 22
+    assert len(studies["paper"].el2n()) == 5 * 4
+    assert len(studies["paper"].flatness()) == 2 * 6
+
+
+def test_the_documentation_is_current() -> None:
+    assert (CONFIG / "README.md").read_text() == document(CONFIG), (
+        "run: python -m gst config docs > config/README.md"
+    )
+
+
+def test_every_key_is_explained() -> None:
+    rows = [line.split(" | ") for line in document(CONFIG).splitlines() if line.startswith("| `")]
+    assert len(rows) > 50
+    assert all(meaning.strip(" |") for *_, meaning in rows)
+
+
+def test_commands(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(CONFIG.parent)
+    assert main(["config", "docs"]) == 0
+    assert capsys.readouterr().out == (CONFIG / "README.md").read_text()
+    assert main(["config", "check", "config/config.yaml"]) == 0
+    assert "no fault; 2 benchmarks" in capsys.readouterr().out
+    bad = tmp_path / "bad.yaml"
+    bad.write_text("nme: a\n")
+    assert main(["config", "check", str(bad)]) == 1
+    assert f"{bad}: nme: unknown key; did you mean name?" in capsys.readouterr().err
+
+
+def test_schemas_describe_both_sorts_of_file(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["config", "schema"]) == 0
+    study = json.loads(capsys.readouterr().out)
+    assert set(study["required"]) == {"name", "benchmarks"}
+    assert main(["config", "schema", "benchmark"]) == 0
+    benchmark = json.loads(capsys.readouterr().out)
+    assert set(benchmark["discriminator"]["mapping"]) == {"regularization", "stability"}
+
+
+def test_checking_does_not_import_torch() -> None:
+    code = (
+        "import sys; from gst.__main__ import main; "
+        "assert main(['config', 'check', sys.argv[1]]) == 0; "
+        "assert not {'torch', 'pandas', 'scipy'} & sys.modules.keys()"
+    )
+    command = [sys.executable, "-c", code, str(CONFIG / "paper.yaml")]
+    subprocess.run(command, check=True, capture_output=True)
