@@ -1,0 +1,490 @@
+"""Rules that decide a claim from the tidy tables.
+
+Every rule comes down to one value for each seed (a paired difference, a ratio, a slope) that is
+held against a reference, or to one correlation. It is decided twice: by the 95% bootstrap
+interval, and by the papers' own criterion, which is the matching rule of the regularization
+paper (section 2) and, for correlations, a p-value below 0.05.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, Literal, Self
+
+import numpy as np
+import pandas as pd
+from pydantic import Field, PositiveInt, model_validator
+from scipy.stats import binom
+
+from gst.analysis.statistics import (
+    MINIMUM,
+    bootstrap_interval,
+    false_alarm_rate,
+    kendall,
+    matching,
+    pearson,
+)
+from gst.recipe import Frozen
+
+POINTS = frozenset(
+    {
+        "best_test_accuracy",
+        "gap",
+        "report_error",
+        "selection_error",
+        "test_error",
+        "train_accuracy",
+    }
+)
+"""Quantities that tables hold as fractions and claims state in percentage points."""
+
+DERIVED: dict[str, Callable[[pd.DataFrame], pd.Series]] = {
+    "loss_gap": lambda t: t["loss_noisy"] - t["loss_original"],
+    "percentile": lambda t: 100 * t["group"] / t.groupby("benchmark")["group"].transform("max"),
+}
+"""Quantities computed from a table's columns. percentile: upper end of a subgroup's range."""
+
+SPLITS = {"published": "test", "clean": "train"}
+"""Images on which each protocol measures flatness."""
+
+SIGNIFICANT = 0.05
+"""Largest p-value at which a correlation counts, as in the stability paper."""
+
+Expectation = Literal["lower", "higher", "match", "not lower", "not higher"]
+State = Literal["holds", "fails", "open"]
+Text = Annotated[str, Field(min_length=1)]
+
+
+class Range(Frozen):
+    """Values strictly between two bounds."""
+
+    above: float | None = None
+    below: float | None = None
+
+
+Filter = str | float | tuple[str | float, ...] | Range
+
+
+class Rows(Frozen):
+    """One column of some rows of a table."""
+
+    table: Literal["runs", "selected", "subgroups", "flatness"]
+    quantity: Text
+    """The column, or one of `DERIVED`."""
+    where: dict[str, Filter] = Field(default={})
+    """For each column the value, the values or the range that a row must have. "last" as the
+    value of a numeric column means the largest one of each benchmark, noise and method."""
+
+
+class _Rule(Frozen):
+    expect: Expectation | None = None
+    """Direction of the tested value against its reference; null tests the number alone."""
+    margin: Annotated[float, Field(ge=0)] = 0.0
+    """Smallest difference that counts, in the unit of the tested value."""
+    within: tuple[float, float] | None = None
+    """Published value or range, tested at the published scale."""
+
+    @model_validator(mode="after")
+    def _decides(self) -> Self:
+        if self.expect is None and self.within is None:
+            raise ValueError("a rule needs `expect`, `within` or both")
+        if self.within and self.within[0] > self.within[1]:
+            raise ValueError(f"within should run from low to high, found {self.within}")
+        if self.expect in ("match", "not lower", "not higher") and self.margin == 0:
+            raise ValueError(f"`expect: {self.expect}` needs a margin above 0")
+        return self
+
+
+class Compare(_Rule):
+    """The difference a - b of two means, paired by seed."""
+
+    kind: Literal["compare"]
+    a: Rows
+    b: Rows | float = 0.0
+
+
+class Ratio(_Rule):
+    """The ratio of mean magnitudes |a| / |b|, paired by seed and held against 1."""
+
+    kind: Literal["ratio"]
+    a: Rows
+    b: Rows
+
+
+class Trend(_Rule):
+    """The slope of a - b over a numeric column, one slope a seed."""
+
+    kind: Literal["trend"]
+    a: Rows
+    b: Rows | float = 0.0
+    over: Text
+
+
+class Correlate(_Rule):
+    """The correlation of a with another column of its table, over all selected rows."""
+
+    kind: Literal["correlate"]
+    a: Rows
+    over: Text
+    statistic: Literal["pearson", "kendall"] = "pearson"
+
+
+Simple = Annotated[Compare | Ratio | Trend | Correlate, Field(discriminator="kind")]
+
+
+class Count(Frozen):
+    """In how many cases, such as benchmark and noise level, another rule holds.
+
+    It fails only when more cases fail than chance explains: at least as unlikely, by the
+    binomial distribution, as a single comparison that comes out on the wrong side.
+    """
+
+    kind: Literal["count"]
+    each: Annotated[tuple[Text, ...], Field(min_length=1)]
+    """Columns whose combinations of values, among the rows `a` of the rule, are the cases. They
+    hold for `b` as well, but for columns that `b` itself restricts."""
+    rule: Simple
+    at_least: PositiveInt | None = None
+    """Number of cases in which it should hold; all if null. With fewer or more cases than
+    `of`, the same share."""
+    of: PositiveInt | None = None
+    """Number of cases in the paper."""
+
+    @model_validator(mode="after")
+    def _shares(self) -> Self:
+        if (self.at_least is None) != (self.of is None):
+            raise ValueError("give both `at_least` and `of`, or neither")
+        if self.at_least and self.of and self.at_least > self.of:
+            raise ValueError(f"at_least ({self.at_least}) is more than of ({self.of})")
+        return self
+
+    def needed(self, cases: int) -> int:
+        """Return in how many of a number of cases the rule should hold."""
+        return -(-self.at_least * cases // self.of) if self.at_least and self.of else cases
+
+
+Rule = Annotated[Compare | Ratio | Trend | Correlate | Count, Field(discriminator="kind")]
+
+
+class AbsentError(LookupError):
+    """The runs that a rule needs are not there; the message says which."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a rule found.
+
+    Attributes:
+        measured: The tested value, in percentage points for `POINTS`.
+        low: Lower end of its 95% bootstrap interval.
+        high: Upper end.
+        n: Replicates (seeds), or pairs of a correlation.
+        state: Decision by the interval; open if it decides nothing or replicates are too few.
+        agrees: Decision by the papers' own criterion, None if there is none.
+        chance: How often `agrees` would be true if there were no effect; NaN if the rule claims
+            no direction.
+        p: p-value, of a correlation.
+        cases: Number of cases, of a count.
+        note: What a reader should know besides.
+    """
+
+    measured: float
+    low: float
+    high: float
+    n: int
+    state: State
+    agrees: bool | None
+    chance: float
+    p: float = np.nan
+    cases: int | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The tables, seen through some benchmarks of one study and one protocol."""
+
+    tables: Mapping[str, pd.DataFrame]
+    study: str
+    benchmarks: Sequence[str]
+    protocol: Literal["published", "clean"]
+
+    def rows(self, rows: Rows) -> pd.DataFrame:
+        """Return the selected rows, with the quantity as `value`, NaN where a run diverged.
+
+        Raises:
+            AbsentError: If there are none.
+            ValueError: If the table lacks a column.
+        """
+        table = self.tables.get(rows.table)
+        if table is None or table.empty:
+            raise AbsentError(f"there is no table of {rows.table}")
+        named = {rows.quantity, *rows.where}
+        table = table.assign(**{name: DERIVED[name](table) for name in named & DERIVED.keys()})
+        check_columns(table, rows.table, named)
+        where: dict[str, Filter] = {"benchmark": tuple(self.benchmarks)}
+        fixed = {"study": self.study, "protocol": self.protocol, "split": SPLITS[self.protocol]}
+        where |= {key: own for key, own in fixed.items() if key in table} | rows.where
+        wanted = [_accepts(table, column, accepted) for column, accepted in where.items()]
+        table = table[np.logical_and.reduce(wanted)]
+        if table.empty:
+            raise AbsentError(f"no run has {_describe(rows)}")
+        value = table[rows.quantity].astype(float)
+        if rows.quantity in POINTS:
+            value = 100 * value
+        if "diverged" in table:
+            value = value.mask(table["diverged"].astype(bool))
+        return table.assign(value=value)
+
+    def cells(self, rows: Rows, *over: str, magnitude: bool = False) -> pd.Series:
+        """Return the mean (magnitude) of each benchmark, noise, seed and further columns."""
+        table = self.rows(rows)
+        check_columns(table, rows.table, over)
+        value = table["value"].abs() if magnitude else table["value"]
+        keys = dict.fromkeys(key for key in ("benchmark", "noise", *over, "seed") if key in table)
+        return _means(value.groupby([table[key] for key in keys]))
+
+
+def check_columns(table: pd.DataFrame, name: str, columns: Sequence[str] | set[str]) -> None:
+    """Stop when a rule names a column that its table does not have.
+
+    Raises:
+        ValueError: If one is missing; the message names it and those that are there.
+    """
+    missing = sorted(set(columns).difference(table))
+    if missing:
+        raise ValueError(f"the table {name} has no {', '.join(missing)}; it has {list(table)}")
+
+
+def apply(rule: Rule, evidence: Evidence, published: bool) -> Outcome:
+    """Decide a rule.
+
+    Args:
+        rule: The rule.
+        evidence: The tables to decide it on.
+        published: Whether to hold the measured value against the published one, too.
+
+    Raises:
+        AbsentError: If runs that it needs are not there.
+        ValueError: If it names a column that a table lacks.
+    """
+    match rule:
+        case Count():
+            return _count(rule, evidence, published)
+        case Correlate():
+            return _correlate(rule, evidence, published)
+        case Ratio():
+            a, b = (evidence.cells(rows, magnitude=True) for rows in (rule.a, rule.b))
+            over, under = (_by_seed(cells) for cells in _paired(a, b))
+            ratios = np.divide(over, under, out=np.full_like(over, np.nan), where=under != 0)
+            return _decide(ratios, 1.0, rule, published)
+        case Compare():
+            return _decide(_by_seed(_difference(rule, evidence)), 0.0, rule, published)
+        case Trend():
+            by_seed = _means(_difference(rule, evidence, rule.over).groupby(["seed", rule.over]))
+            return _decide(_slopes(by_seed.unstack(), rule.over), 0.0, rule, published)
+
+
+def _accepts(table: pd.DataFrame, column: str, accepted: Filter) -> pd.Series:
+    values = table[column]
+    if isinstance(accepted, Range):
+        low = -np.inf if accepted.above is None else accepted.above
+        high = np.inf if accepted.below is None else accepted.below
+        return (values > low) & (values < high)
+    if isinstance(accepted, tuple):
+        return values.isin(accepted)
+    if accepted == "last" and pd.api.types.is_numeric_dtype(values):
+        group = [table[key] for key in ("benchmark", "noise", "method") if key in table]
+        return values == values.groupby(group).transform("max")
+    return values == accepted
+
+
+def _describe(rows: Rows) -> str:
+    def text(value: Filter) -> str:
+        if isinstance(value, Range):
+            bounds = value.model_dump(exclude_none=True).items()
+            return " and ".join(f"{name} {bound:g}" for name, bound in bounds)
+        return " or ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+    where = ", ".join(f"{column} {text(value)}" for column, value in rows.where.items())
+    return where or f"rows in the table {rows.table}"
+
+
+def _means(groups: Any) -> pd.Series:
+    """Return the mean of each group of a series, missing where one of its values is."""
+    means: pd.Series = groups.mean().where(groups.count() == groups.size())
+    return means
+
+
+def _difference(rule: Compare | Trend, evidence: Evidence, *over: str) -> pd.Series:
+    a = evidence.cells(rule.a, *over)
+    if not isinstance(rule.b, Rows):
+        return a - rule.b
+    a, b = _paired(a, evidence.cells(rule.b, *over))
+    return a - b
+
+
+def _paired(a: pd.Series, b: pd.Series) -> tuple[pd.Series, pd.Series]:
+    """Return two sets of cells, over the cells that both have."""
+    keys = [name for name in a.index.names if name in b.index.names]
+    a, b = (_means(cells.groupby(keys)) for cells in (a, b))
+    both = a.index.intersection(b.index)
+    if both.empty:
+        raise AbsentError("no seed has both results that are compared")
+    return a.loc[both], b.loc[both]
+
+
+def _by_seed(cells: pd.Series) -> np.ndarray:
+    """Return each seed's mean over its cells; NaN for a seed that lacks one of them."""
+    table = cells.unstack([name for name in cells.index.names if name != "seed"])
+    means: np.ndarray = table.to_numpy(dtype=float).mean(axis=1)
+    return means
+
+
+def _slopes(by_seed: pd.DataFrame, over: str) -> np.ndarray:
+    """Return the least-squares slope of each row over the values that name the columns."""
+    if by_seed.shape[1] < 2:
+        raise AbsentError(f"a trend needs two values of {over}, found {list(by_seed)}")
+    x = by_seed.columns.to_numpy(dtype=float)
+    x = x - x.mean()
+    slopes: np.ndarray = by_seed.to_numpy(dtype=float) @ x / (x @ x)
+    return slopes
+
+
+_SIDES: dict[Expectation, Callable[[float], bool]] = {
+    "lower": lambda side: side < 0,
+    "higher": lambda side: side > 0,
+    "match": lambda side: side == 0,
+    "not lower": lambda side: side >= 0,
+    "not higher": lambda side: side <= 0,
+}
+"""Whether a result that differs downwards (-1), matches (0) or differs upwards (1) agrees."""
+
+
+def _decide(values: np.ndarray, reference: float, rule: _Rule, published: bool) -> Outcome:
+    """Hold one value a seed against a reference."""
+    mean, low, high, n = bootstrap_interval(values)
+    lost = len(values) - n
+    outcome = Outcome(
+        measured=mean,
+        low=low,
+        high=high,
+        n=n,
+        state="open",
+        agrees=None,
+        chance=np.nan,
+        note=f"{lost} of {len(values)} replicates left out (incomplete)" if lost else "",
+    )
+    match = matching(values, np.full_like(values, reference))
+    if match.differs is None:
+        return outcome
+    state = _state(outcome, reference, rule, published)
+    if rule.expect is None:
+        return replace(outcome, state=state)
+    return replace(
+        outcome,
+        state=state,
+        agrees=_SIDES[rule.expect](match.differs * np.sign(match.difference)),
+        chance=false_alarm_rate(n) / 2 if rule.expect in ("lower", "higher") else np.nan,
+    )
+
+
+def _state(found: Outcome, reference: float, rule: _Rule, published: bool) -> State:
+    """Decide by interval: it lies where it should, or nowhere near it, or neither."""
+    if rule.expect:
+        start, end = {
+            "lower": (-np.inf, reference - rule.margin),
+            "higher": (reference + rule.margin, np.inf),
+            "match": (reference - rule.margin, reference + rule.margin),
+            "not lower": (reference - rule.margin, np.inf),
+            "not higher": (-np.inf, reference + rule.margin),
+        }[rule.expect]
+        if not start < found.low <= found.high < end:
+            return "fails" if found.high < start or found.low > end else "open"
+    if published and rule.within:
+        # The published value is a mean of runs as well: the difference has twice the variance.
+        least, most = (
+            found.measured + np.sqrt(2) * (bound - found.measured)
+            for bound in (found.low, found.high)
+        )
+        if most < rule.within[0] or least > rule.within[1]:
+            return "fails"
+    return "holds"
+
+
+def _correlate(rule: Correlate, evidence: Evidence, published: bool) -> Outcome:
+    table = evidence.rows(rule.a)
+    check_columns(table, rule.a.table, [rule.over])
+    r, p, low, high, n = {"pearson": pearson, "kendall": kendall}[rule.statistic](
+        table["value"], table[rule.over]
+    )
+    lost = len(table) - n
+    outcome = Outcome(
+        measured=r,
+        low=low,
+        high=high,
+        n=n,
+        state="open",
+        agrees=None,
+        chance=np.nan,
+        p=p,
+        note=f"{lost} of {len(table)} runs left out (diverged or missing)" if lost else "",
+    )
+    seeds = table.loc[table["value"].notna(), "seed"].nunique()
+    if seeds < MINIMUM or not np.isfinite([r, low, high]).all():
+        return outcome
+    state = _state(outcome, 0.0, rule, published)
+    if rule.expect is None:
+        return replace(outcome, state=state)
+    return replace(
+        outcome,
+        state=state,
+        agrees=_SIDES[rule.expect]((p < SIGNIFICANT) * np.sign(r)),
+        chance=SIGNIFICANT / 2 if rule.expect in ("lower", "higher") else np.nan,
+    )
+
+
+def _count(rule: Count, evidence: Evidence, published: bool) -> Outcome:
+    rows = evidence.rows(rule.rule.a)
+    check_columns(rows, rule.rule.a.table, rule.each)
+    outcomes: list[Outcome] = []
+    for case in rows[list(rule.each)].drop_duplicates().to_dict("records"):
+        try:
+            outcomes.append(apply(_in_case(rule.rule, case, evidence), evidence, published))
+        except AbsentError:
+            continue
+    if not outcomes:
+        raise AbsentError(f"no {' and '.join(rule.each)} has both results that are compared")
+    cases, n = len(outcomes), min(outcome.n for outcome in outcomes)
+    needed = rule.needed(cases)
+    holds, fails = (sum(o.state == state for o in outcomes) for state in ("holds", "fails"))
+    state: State = "open"
+    if n >= MINIMUM:
+        stray = max(SIGNIFICANT, false_alarm_rate(n)) / 2
+        if holds >= needed:
+            state = "holds"
+        elif fails > cases - needed and binom.sf(fails - 1, cases, stray) <= stray:
+            state = "fails"
+    agree = [outcome.agrees for outcome in outcomes]
+    chance = float(np.mean([outcome.chance for outcome in outcomes]))
+    return Outcome(
+        measured=holds,
+        low=np.nan,
+        high=np.nan,
+        n=n,
+        state=state,
+        agrees=None if None in agree else sum(map(bool, agree)) >= needed,
+        chance=float(binom.sf(needed - 1, cases, chance)),
+        cases=cases,
+        note=f"of {cases} cases {holds} hold and {fails} fail; {needed} should hold",
+    )
+
+
+def _in_case(rule: Simple, case: Mapping[Any, Any], evidence: Evidence) -> Simple:
+    """Return the rule of a count, restricted to one of its cases."""
+    change = {"a": rule.a.model_copy(update={"where": {**rule.a.where, **case}})}
+    if not isinstance(rule, Correlate) and isinstance(rule.b, Rows):
+        known = {key: v for key, v in case.items() if key in evidence.tables.get(rule.b.table, ())}
+        change["b"] = rule.b.model_copy(update={"where": {**known, **rule.b.where}})
+    return rule.model_copy(update=change)
