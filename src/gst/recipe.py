@@ -284,7 +284,7 @@ class Flatness(Frozen):
     """Hessian eigenvalues, those of largest magnitude, whose sum is the trace as published."""
     directions: PositiveInt = 10
     """Leading eigenvectors along which the distance epsilon is searched; at most `k`."""
-    tolerance: Annotated[float, Field(gt=0, lt=1)] = 0.001
+    tolerance: Annotated[float, Field(gt=0, lt=1)] = 0.0001
     """Residual up to which an eigenvalue counts as found, relative to the largest."""
     trace_samples: Annotated[int, Field(ge=2)] = 20
     """Random vectors of the unbiased estimate of the Hessian's trace."""

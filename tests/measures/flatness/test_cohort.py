@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from gst import models
+from gst.artifacts import ArtifactError, write_weights
+from gst.data.loaded import Dataset, LabelDraw
+from gst.data.splits import Split
+from gst.measures.flatness import measure
+from gst.measures.flatness.cohort import measure_cohort
+from gst.recipe import Flatness, Network, Recipe, Sgd, Training, jsonable
+
+CPU = torch.device("cpu")
+RECIPE = Recipe(
+    dataset="noise",
+    network=Network(name="vgg-digits", width=0.1),
+    training=Training(epochs=3, batch_size=8, optimiser=Sgd(kind="sgd", lr=0.1)),
+)
+SETTINGS = Flatness(epoch=3, examples=12, k=4, directions=2, tolerance=0.01, trace_samples=2)
+
+
+@pytest.fixture(scope="module")
+def dataset() -> Dataset:
+    rng = np.random.default_rng(0)
+
+    def split(n: int) -> Split:
+        images = rng.integers(0, 256, (n, 1, 8, 8), dtype=np.uint8)
+        return Split(images, rng.integers(0, 3, n), "made by the test")
+
+    return Dataset("noise", split(20), split(9), ("a", "b", "c"), (0.4,), (0.3,))
+
+
+@pytest.fixture(scope="module")
+def labels(dataset: Dataset) -> LabelDraw:
+    drawn = np.random.default_rng(1).integers(0, 3, (2, 20))
+    return LabelDraw(drawn, drawn != dataset.train.labels, (5, 6))
+
+
+def replicates() -> list[torch.nn.Module]:
+    return [
+        models.build(RECIPE.network, 3, (1, 8, 8), torch.Generator().manual_seed(seed))
+        for seed in (5, 6)
+    ]
+
+
+def stacked(mask: np.ndarray) -> dict[str, np.ndarray]:
+    modules = replicates()
+    arrays = {
+        f"{kind}/{name}": np.stack(
+            [dict(getattr(m, f"named_{of}")())[name].detach() for m in modules]
+        )
+        for kind, of in (("weights", "parameters"), ("buffers", "buffers"))
+        for name in dict(getattr(modules[0], f"named_{of}")())
+    }
+    arrays["weights/classifier.weight"] *= mask
+    return {**arrays, "masks/classifier.weight": mask.astype(np.uint8)}
+
+
+@pytest.fixture
+def mask() -> np.ndarray:
+    shape = (2, *replicates()[0].classifier.weight.shape)
+    return np.random.default_rng(2).random(shape) < 0.6
+
+
+@pytest.fixture
+def weights(tmp_path: Path, mask: np.ndarray) -> Path:
+    path = tmp_path / "weights.safetensors"
+    write_weights(path, stacked(mask), {"recipe": jsonable(RECIPE), "seeds": [5, 6]})
+    return path
+
+
+def test_every_replicate_is_measured_as_if_alone(
+    weights: Path, dataset: Dataset, labels: LabelDraw, mask: np.ndarray
+) -> None:
+    record, spectra = measure_cohort(weights, dataset, labels, RECIPE, SETTINGS, CPU)
+    json.dumps(record, allow_nan=False)
+    assert record["seeds"] == [5, 6]
+    assert record["meta"]["k"] == 4
+    for split, images, targets in (
+        ("test", dataset.test.images, [dataset.test.labels] * 2),
+        ("train", dataset.train.images[:12], labels.labels[:, :12]),
+    ):
+        inputs = (torch.from_numpy(images) / 255 - 0.4) / 0.3
+        assert record["split"][split]["examples"] == [len(images)] * 2
+        for index, module in enumerate(replicates()):
+            module.classifier.weight.data *= torch.from_numpy(mask[index])
+            free = [torch.ones(p.numel()) for p in module.parameters()]
+            free[-2] = torch.from_numpy(mask[index].ravel())
+            alone = measure(
+                module,
+                inputs,
+                torch.from_numpy(targets[index]),
+                mask=torch.cat(free),
+                k=4,
+                directions=2,
+                tolerance=0.01,
+                trace_samples=2,
+                seed=labels.seeds[index],
+            )
+            found = {name: column[index] for name, column in record["split"][split].items()}
+            assert found == pytest.approx(alone.scalars(), rel=1e-3)
+            np.testing.assert_allclose(
+                spectra[f"{split}_eigenvalues"][index], alone.eigenvalues, rtol=1e-3
+            )
+        assert spectra[f"{split}_residuals"].shape == (2, 4)
+
+
+def test_a_diverged_replicate_leaves_the_others(
+    weights: Path, dataset: Dataset, labels: LabelDraw, mask: np.ndarray
+) -> None:
+    arrays = stacked(mask)
+    arrays["weights/classifier.bias"][0] = math.nan
+    write_weights(weights, arrays, {"recipe": jsonable(RECIPE), "seeds": [5, 6]})
+    record, spectra = measure_cohort(weights, dataset, labels, RECIPE, SETTINGS, CPU)
+    assert record["split"]["test"]["trace_top"][0] is None
+    assert record["split"]["test"]["trace_top"][1] is not None
+    assert np.isnan(spectra["test_eigenvalues"][0]).all()
+    assert np.isfinite(spectra["test_eigenvalues"][1]).all()
+
+
+def test_weights_of_something_else_are_refused(
+    weights: Path, dataset: Dataset, labels: LabelDraw, mask: np.ndarray
+) -> None:
+    other = RECIPE.model_copy(update={"dataset": "mnist"})
+    with pytest.raises(ArtifactError, match="dataset differ"):
+        measure_cohort(weights, dataset, labels, other, SETTINGS, CPU)
+    strangers = LabelDraw(labels.labels, labels.noisy, (7, 8))
+    with pytest.raises(ArtifactError, match=r"of the seeds \[5, 6\]"):
+        measure_cohort(weights, dataset, strangers, RECIPE, SETTINGS, CPU)
+    arrays = stacked(mask)
+    del arrays["weights/classifier.bias"]
+    write_weights(weights, arrays, {"recipe": jsonable(RECIPE), "seeds": [5, 6]})
+    with pytest.raises(ArtifactError, match="not of this network"):
+        measure_cohort(weights, dataset, labels, RECIPE, SETTINGS, CPU)

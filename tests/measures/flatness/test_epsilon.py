@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from gst.measures.flatness.epsilon import epsilon
+from gst.measures.flatness.hvp import Hessian
+from gst.measures.flatness.spectrum import spectrum
+
+
+class Bowl:
+    """A quadratic loss, 1/2 (w - centre)^T D (w - centre)."""
+
+    def __init__(self, curvatures: list[float], centre: list[float] | None = None) -> None:
+        self.curvatures = torch.tensor(curvatures, dtype=torch.float64)
+        self.centre = torch.tensor(centre or [0.0] * len(curvatures), dtype=torch.float64)
+        self.weights = torch.zeros_like(self.curvatures)
+
+    def __call__(self, weights: Tensor) -> float:
+        return float((self.curvatures * (weights - self.centre).square()).sum() / 2)
+
+
+def scan(loss: Any, directions: Tensor) -> tuple[float, bool]:
+    """Try every step of the published scan."""
+    centre = loss(loss.weights)
+    rising = [
+        abs(step)
+        for step in np.linspace(-0.4, 0.4, 81)
+        for direction in directions
+        if loss(loss.weights + float(step) * direction) - centre >= 0.1
+    ]
+    return (min(rising), False) if rising else (0.4, True)
+
+
+AXES = torch.eye(3, dtype=torch.float64)
+
+
+@pytest.mark.parametrize("curvature", [1.3, 1.9, 5.0, 21.0, 300.0, 3000.0])
+def test_a_bowl_of_known_curvature(curvature: float) -> None:
+    found, censored = epsilon(Bowl([1.0, curvature, 0.1]), AXES)
+    assert not censored
+    assert found == pytest.approx(np.ceil(np.sqrt(0.2 / curvature) / 0.01) * 0.01)
+
+
+def test_a_flat_bowl_is_censored() -> None:
+    assert epsilon(Bowl([1.0, 1.2, 0.1]), AXES) == (0.4, True)
+
+
+def test_a_rise_at_the_last_step_is_not_censored() -> None:
+    assert epsilon(Bowl([1.26, 0.0, 0.0]), AXES) == (0.4, False)
+
+
+def test_the_worse_sign_counts() -> None:
+    tilted = Bowl([2.0, 0.0, 0.0], centre=[0.2, 0.0, 0.0])
+    assert epsilon(tilted, AXES) == pytest.approx(scan(tilted, AXES))
+    assert epsilon(tilted, AXES)[0] < epsilon(Bowl([2.0, 0.0, 0.0]), AXES)[0]
+
+
+def test_only_the_given_directions_count() -> None:
+    assert epsilon(Bowl([0.1, 50.0, 0.1]), AXES[[0, 2]]) == (0.4, True)
+
+
+@pytest.mark.parametrize("gain", [1.0, 3.0, 10.0])
+def test_networks_as_in_the_whole_scan(problem: Any, gain: float) -> None:
+    with torch.no_grad():
+        for parameter in problem.module.parameters():
+            parameter.mul_(gain)
+    loss = problem.loss()
+    random = torch.Generator().manual_seed(0)
+    directions = spectrum(Hessian(loss), random, k=4, tolerance=1e-4).vectors
+    assert epsilon(loss, directions) == pytest.approx(scan(loss, directions))
