@@ -1,0 +1,246 @@
+"""Reads finished training runs, checked against the recipes they should have been made with."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+
+from gst.analysis.stability import run_stability
+from gst.artifacts import ArtifactError, check_recipe, read_json, read_npz, read_table
+from gst.layout import RunPath
+from gst.recipe import FilterPruning, Recipe, ScratchPruning
+
+EPOCHS = (
+    "seed",
+    "epoch",
+    "train_accuracy",
+    "test_loss",
+    "test_accuracy",
+    "selection_accuracy",
+    "report_accuracy",
+    "accuracy_before",
+    "accuracy_after",
+    "removed",
+)
+"""Columns of epochs.parquet that the analysis reads."""
+
+MEASURES = (
+    "test_error",
+    "selection_error",
+    "report_error",
+    "best_test_accuracy",
+    "gap",
+    "train_accuracy",
+    "train_loss",
+    "test_loss",
+    "loss_original",
+    "loss_noisy",
+    "stability",
+)
+"""What is measured on a replicate; NaN for one that diverged."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One finished training job: a cohort of replicates of one recipe.
+
+    Attributes:
+        path: Its place under results/runs.
+        recipe: What it was made with.
+        record: The contents of run.json.
+        epochs: The rows of epochs.parquet.
+        losses: For each seed (the index) of the final weights, in evaluation mode: mean
+            train_loss and train_accuracy, and the mean training losses loss_original and
+            loss_noisy of the examples with the original and with a wrong label.
+    """
+
+    path: RunPath
+    recipe: Recipe
+    record: dict[str, Any]
+    epochs: pd.DataFrame
+    losses: pd.DataFrame
+
+
+def read_runs(results: Path, expected: Mapping[str, Recipe]) -> Iterator[Run]:
+    """Read finished runs, one after the other.
+
+    Args:
+        results: The results folder.
+        expected: The recipe of each run, by the text of its RunPath.
+
+    Raises:
+        ArtifactError: If a file is missing or damaged, was made with another recipe, or holds
+            other seeds than its folder says.
+    """
+    for text, recipe in expected.items():
+        path = RunPath.parse(text)
+        folder = results / "runs" / text
+        record = read_json(folder / "run.json")
+        found = Recipe.parse(json.dumps(record["recipe"])).canonical()
+        check_recipe(folder / "run.json", found, recipe.canonical())
+        epochs = read_table(folder / "epochs.parquet", columns=EPOCHS)
+        _check_seeds(folder / "run.json", record["seeds"], path)
+        _check_seeds(folder / "epochs.parquet", epochs["seed"].unique(), path)
+        yield Run(path, recipe, record, epochs, _losses(results, path, recipe))
+
+
+def examples(results: Path, path: RunPath, *names: str) -> dict[str, np.ndarray]:
+    """Read per-example arrays [R, N] of a run's final weights, such as train_loss.
+
+    Raises:
+        ArtifactError: If the file is missing or damaged, or holds other seeds.
+    """
+    file = results / "runs" / str(path) / "examples.npz"
+    kinds = {name: ("f" if name.endswith("loss") else "b", 2) for name in names}
+    arrays, _ = read_npz(file, {"seeds": ("i", 1), **kinds})
+    _check_seeds(file, arrays["seeds"], path)
+    return arrays
+
+
+def runs_table(runs: list[Run]) -> pd.DataFrame:
+    """Return one row a replicate: what it is, and what was measured on it.
+
+    Errors and accuracies are fractions, losses are in nats. Errors belong to the final epoch,
+    on the whole test set and on its two fixed halves. As published (stability protocol),
+    best_test_accuracy is the best among the epochs from the last pruning event on, the state
+    after that event included, and gap is the running training accuracy of that epoch minus
+    it; runs without pruning and scratch runs use all epochs.
+    """
+    return pd.DataFrame(row for run in runs for row in _replicates(run))
+
+
+def jobs_table(runs: list[Run]) -> pd.DataFrame:
+    """Return one row a training job: how it was run and what it cost."""
+    kept = (
+        "seconds steps peak_memory_mb energy_joules threads device parameters prunable code started"
+    )
+    table = pd.DataFrame(
+        {
+            **_place(run),
+            "replicates": len(run.record["seeds"]),
+            "diverged": len(run.record["diverged"]),
+            **{name: run.record[name] for name in kept.split()},
+            "versions": json.dumps(run.record["versions"], sort_keys=True),
+            "hardware": json.dumps(run.record["hardware"], sort_keys=True),
+        }
+        for run in runs
+    )
+    return table.astype({"energy_joules": float})
+
+
+def curves_table(runs: list[Run]) -> pd.DataFrame:
+    """Return the test accuracy of every replicate at every epoch, diverged ones left out.
+
+    pruned_accuracy is the test accuracy right after a pruning event at the end of that epoch.
+    """
+    columns = ["seed", "epoch", "test_accuracy", "pruned_accuracy", "train_accuracy"]
+    parts = []
+    for run in runs:
+        epochs = run.epochs.rename(columns={"accuracy_after": "pruned_accuracy"})
+        healthy = ~epochs["seed"].isin(run.record["diverged"])
+        parts.append(epochs.loc[healthy, columns].assign(**_place(run)))
+    return pd.concat(parts, ignore_index=True)[[*_place(runs[0]), *columns]]
+
+
+def _replicates(run: Run) -> Iterator[dict[str, Any]]:
+    record = run.record
+    for index, seed in enumerate(record["seeds"]):
+        diverged = seed in record["diverged"]
+        epochs = run.epochs[run.epochs["seed"] == seed].sort_values("epoch")
+        events = int((epochs["removed"] > 0).sum())
+        if isinstance(run.recipe.intervention, ScratchPruning):
+            events = 0
+        measures = dict.fromkeys(MEASURES, np.nan)
+        if not diverged:
+            measures |= _measures(epochs, run.recipe, events) | run.losses.loc[seed].to_dict()
+        yield {
+            **_place(run),
+            "seed": seed,
+            "density": record["density"][index],
+            "weights_remaining": record["weights_remaining"][index],
+            "epochs_spent": record["epochs_spent"],
+            **measures,
+            "events": events,
+            "diverged": diverged,
+            "seconds": record["seconds"] / len(record["seeds"]),
+        }
+
+
+def _measures(epochs: pd.DataFrame, recipe: Recipe, events: int) -> dict[str, float]:
+    """Return what one replicate's epochs say, the first row being the state before any step."""
+    window = epochs.dropna(subset="train_accuracy")
+    if isinstance(recipe.intervention, FilterPruning) and events:
+        window = window[window["epoch"] >= window.loc[window["removed"] > 0, "epoch"].max()]
+        accuracy = window["accuracy_after"].fillna(window["test_accuracy"]).to_numpy()
+    else:
+        accuracy = window["test_accuracy"].to_numpy()
+    best = int(np.argmax(accuracy))
+    last = epochs.iloc[-1]
+    return {
+        "test_error": 1 - last["test_accuracy"],
+        "selection_error": 1 - last["selection_accuracy"],
+        "report_error": 1 - last["report_accuracy"],
+        "test_loss": last["test_loss"],
+        "best_test_accuracy": accuracy[best],
+        "gap": window["train_accuracy"].to_numpy()[best] - accuracy[best],
+        "stability": run_stability(epochs) if events else 1.0,
+    }
+
+
+def _losses(results: Path, path: RunPath, recipe: Recipe) -> pd.DataFrame:
+    arrays = examples(results, path, "train_loss", "train_correct")
+    loss = arrays["train_loss"]
+    noisy = np.zeros(loss.shape, dtype=bool)
+    if recipe.labels.percent:
+        file = results / "labels" / recipe.dataset / f"noise-{path.percent}" / f"{path.cohort}.npz"
+        labels, _ = read_npz(file, {"seeds": ("i", 1), "noisy": ("b", 2)})
+        _check_seeds(file, labels["seeds"], path)
+        if labels["noisy"].shape != loss.shape:
+            raise ArtifactError(
+                f"{file}: {labels['noisy'].shape[1]} labels, but the run has losses of "
+                f"{loss.shape[1]} examples"
+            )
+        noisy = labels["noisy"]
+    return pd.DataFrame(
+        {
+            "train_loss": loss.mean(axis=1, dtype=np.float64),
+            "train_accuracy": arrays["train_correct"].mean(axis=1),
+            "loss_original": _mean_where(loss, ~noisy),
+            "loss_noisy": _mean_where(loss, noisy),
+        },
+        index=arrays["seeds"],
+    )
+
+
+def _mean_where(values: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Return each row's mean over its masked entries, NaN where there are none."""
+    counts = mask.sum(axis=1)
+    sums = values.sum(axis=1, where=mask, dtype=np.float64)
+    means = np.full(len(sums), np.nan)
+    np.divide(sums, counts, out=means, where=counts > 0)
+    return means
+
+
+def _place(run: Run) -> dict[str, Any]:
+    path = run.path
+    return {
+        "study": path.study,
+        "benchmark": path.benchmark,
+        "noise": float(path.percent),
+        "method": path.method,
+        "level": path.level,
+        "cohort": str(path.cohort),
+    }
+
+
+def _check_seeds(file: Path, found: ArrayLike, path: RunPath) -> None:
+    seeds = sorted(np.asarray(found).tolist())
+    if seeds != list(path.cohort.seeds):
+        raise ArtifactError(f"{file}: holds the seeds {seeds}, its folder says {path.cohort}")

@@ -1,0 +1,73 @@
+"""From the files of one benchmark's runs to its tidy tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from gst.analysis.flatness import flatness_table
+from gst.analysis.runs import curves_table, jobs_table, read_runs, runs_table
+from gst.analysis.selection import selected
+from gst.analysis.subgroups import subgroups
+from gst.recipe import Recipe
+
+
+def regularization_tables(
+    results: Path, expected: Mapping[str, Recipe], el2n: bool
+) -> dict[str, pd.DataFrame]:
+    """Return the tables of one benchmark of the regularization study.
+
+    Args:
+        results: The results folder.
+        expected: The recipe of each run, by the text of its RunPath.
+        el2n: Whether the benchmark has EL2N scores, without which there are no subgroups.
+
+    Returns:
+        runs, jobs, selected, subgroups.
+
+    Raises:
+        ArtifactError: If a file is missing, damaged, or made with another recipe.
+    """
+    found = list(read_runs(results, expected))
+    runs = runs_table(found)
+    chosen = selected(runs)
+    return {
+        "runs": runs,
+        "jobs": jobs_table(found),
+        "selected": chosen,
+        "subgroups": subgroups(results, chosen if el2n else chosen.iloc[:0], runs),
+    }
+
+
+def stability_tables(
+    results: Path, expected: Mapping[str, Recipe], measured: Sequence[str]
+) -> dict[str, pd.DataFrame]:
+    """Return the tables of one benchmark of the stability study.
+
+    Args:
+        results: The results folder.
+        expected: The recipe of each run, by the text of its RunPath.
+        measured: Texts of the RunPaths that flatness was measured on.
+
+    Returns:
+        runs, jobs, curves, flatness.
+
+    Raises:
+        ArtifactError: If a file is missing, damaged, or made with another recipe.
+    """
+    found = list(read_runs(results, expected))
+    runs = runs_table(found)
+    return {
+        "runs": runs,
+        "jobs": jobs_table(found),
+        "curves": curves_table(found),
+        "flatness": flatness_table(results, measured, runs),
+    }
+
+
+def merged(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Put the same table of several benchmarks one below the other; empty ones do not count."""
+    filled = [table for table in tables if len(table)]
+    return pd.concat(filled or tables[:1], ignore_index=True)

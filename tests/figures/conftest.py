@@ -1,0 +1,135 @@
+"""Tables of made-up studies, small, with noise in the numbers and known answers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from gst.analysis.selection import selected
+
+LEVELS = 6
+
+
+def regularization(benchmarks: list[str], noises: list[float]) -> dict[str, pd.DataFrame]:
+    """Pruning is best at level 4 with noise, at level 1 without; extended is as dense."""
+    rng = np.random.default_rng(0)
+    runs = []
+    for benchmark in benchmarks:
+        for noise in noises:
+            base, best = 0.05 + noise / 100, 4 if noise else 1
+            for method in ("dense", "pruned", "extended", "width"):
+                for level in [0] if method == "dense" else range(1, LEVELS + 1):
+                    for seed in range(3):
+                        gain = 0.03 - 0.01 * abs(level - best) if method == "pruned" else 0
+                        error = base - gain + 0.001 * rng.normal()
+                        sparse = method in ("pruned", "width")
+                        runs.append(
+                            {
+                                "study": "regularization",
+                                "benchmark": benchmark,
+                                "noise": noise,
+                                "method": method,
+                                "level": level,
+                                "cohort": "seeds-0-2",
+                                "seed": seed,
+                                "weights_remaining": 0.4**level if sparse else 1.0,
+                                "epochs_spent": 10 * (1 + level * (method != "width")),
+                                "test_error": error,
+                                "selection_error": error + 0.001 * rng.normal(),
+                                "report_error": error + 0.001 * rng.normal(),
+                                "train_loss": 0.1,
+                                "loss_original": 0.01 + 0.1 * level + 0.01 * seed,
+                                "loss_noisy": 0.1 + 0.5 * level + 0.01 * seed if noise else np.nan,
+                                "diverged": False,
+                            }
+                        )
+    table = pd.DataFrame(runs)
+    chosen = selected(table)
+    parts = []
+    for row in chosen[chosen["which"] != "dense"].itertuples():
+        group = np.arange(1, 21)
+        difference = (0.1 if row.noise else -0.1) * (group > 16) * (row.level > 0)
+        keys = {name: getattr(row, name) for name in chosen.columns[:8]}
+        parts.append(
+            pd.DataFrame({"group": group, "loss_difference": difference + 0.001 * row.seed}).assign(
+                **keys
+            )
+        )
+    return {"runs": table, "selected": chosen, "subgroups": pd.concat(parts, ignore_index=True)}
+
+
+def stability(benchmarks: list[str], variants: list[str]) -> dict[str, pd.DataFrame]:
+    """Variants are less stable and more accurate one after the other; 6 epochs, event after 2."""
+    rng = np.random.default_rng(1)
+    runs, curves, flatness = [], [], []
+    for benchmark in benchmarks:
+        for order, variant in enumerate(variants):
+            for seed in range(4):
+                pruned = variant not in ("none", "scratch")
+                share = 1 - 0.1 * order * (1 + 0.1 * rng.random()) if pruned else 1.0
+                accuracy = 0.8 + 0.02 * order + 0.001 * rng.normal()
+                name = {"study": "stability", "benchmark": benchmark, "method": variant}
+                runs.append(
+                    {
+                        **name,
+                        "seed": seed,
+                        "events": int(pruned),
+                        "stability": share,
+                        "best_test_accuracy": accuracy + 0.01,
+                        "test_error": 1 - accuracy,
+                        "gap": 1 - accuracy,
+                        "train_accuracy": 1.0,
+                    }
+                )
+                for epoch in range(7):
+                    curves.append(
+                        {
+                            **name,
+                            "seed": seed,
+                            "epoch": epoch,
+                            "test_accuracy": accuracy * (1 - 0.5 ** (epoch + 1)),
+                            "pruned_accuracy": 0.3 if pruned and epoch == 2 else np.nan,
+                            "train_accuracy": 1.0,
+                        }
+                    )
+                for split in ("test", "train"):
+                    flatness.append(
+                        {
+                            **name,
+                            "seed": seed,
+                            "split": split,
+                            "trace_top": 10 ** (3 * share) if split == "test" else 1 + seed,
+                            "gradient_noise": 2 + share + 0.01 * rng.random(),
+                            "tic": np.nan if seed == 3 else 1 + rng.random(),
+                            "epsilon": 0.4 if order == 5 else 0.2 - 0.1 * share,
+                            "epsilon_censored": order == 5,
+                            "stability": share,
+                            "best_test_accuracy": accuracy,
+                        }
+                    )
+    return {
+        name: pd.DataFrame(rows)
+        for name, rows in zip(("runs", "curves", "flatness"), (runs, curves, flatness), strict=True)
+    }
+
+
+VARIANTS = ["none", "scratch", "s-slow", "s-fast", "r-fast", "l-fast"]
+
+
+@pytest.fixture(scope="session")
+def tables() -> dict[str, dict[str, pd.DataFrame]]:
+    """The tables of both studies, by study: one benchmark each."""
+    return {
+        "regularization": regularization(["toy-lenet"], [0.0, 40.0]),
+        "stability": stability(["toy-vgg"], VARIANTS),
+    }
+
+
+@pytest.fixture(scope="session")
+def large() -> dict[str, dict[str, pd.DataFrame]]:
+    """The tables of larger studies: more benchmarks, noise levels and unknown variants."""
+    return {
+        "regularization": regularization(["a", "b"], [0.0, 5.0, 10.0, 60.0]),
+        "stability": stability(["a", "b"], [*VARIANTS, *(f"new-{i}" for i in range(6))]),
+    }
