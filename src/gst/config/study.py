@@ -46,10 +46,10 @@ class _Settings(Frozen):
     """Folder that all results go to."""
     data_root: Text = "data"
     """Folder that datasets are in, or are downloaded to."""
-    keep_weights: Literal["all", "needed", "none"] = "needed"
+    keep_weights: Literal["all", "needed", "none"] = "all"
     """Weights that stay when nothing planned reads them any more. all: those of every run.
-    needed: those of dense networks and of the stability study, from which further methods and
-    measurements would start. none: none."""
+    needed: those of dense networks and of the stability study; a level that is added later then
+    trains all levels before it again. none: none."""
     datasets: dict[Name, DatasetSource] = Field(default_factory=dict)
     """Sources of your own datasets, by name, beside the built-in ones."""
 

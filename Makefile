@@ -1,0 +1,42 @@
+# make         set up .venv from the lock, and run the default study
+# make test    set up, and run the tests
+# make lint    set up, and check style, types and the workflow
+# make lock    resolve the lock anew, for every platform (needs uv)
+# make clean   remove .venv; results stay
+
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/ready
+
+.PHONY: study setup test lint lock clean
+
+study: setup
+	$(BIN)/snakemake all
+
+setup: $(READY)
+
+test: setup
+	$(BIN)/python -m pytest
+
+lint: setup
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/snakefmt --check Snakefile workflow
+	$(BIN)/mypy
+	$(BIN)/snakemake --lint
+
+lock:
+	uv pip compile --universal --python-version 3.11 --extra dev --upgrade \
+	  --constraint requirements/constraints.txt --output-file requirements/lock.txt pyproject.toml
+
+clean:
+	rm -rf .venv
+
+$(READY): requirements/lock.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "gst needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version 2>&1)." \
+	    "Name another one: make PYTHON=python3.12" >&2; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --requirement requirements/lock.txt
+	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
+	touch $(READY)

@@ -1,0 +1,168 @@
+"""What runs again on finished results, and what does not."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from gst.registry import entries
+
+IDLE = ("\n@register", "\nIDLE = 1\n\n\n@register")
+FIGURES = Counter(entry.facts["study"] for entry in entries("gst.figures").values())
+SUMMARY = Counter(merge=1, claims=1, report=1)
+REGULARIZATION = SUMMARY + Counter(tables_regularization=1, figure=FIGURES["regularization"])
+STABILITY = SUMMARY + Counter(tables_stability=1, figure=FIGURES["stability"])
+
+
+def test_nothing_when_nothing_changed(finished, tiny) -> None:
+    text = finished.succeed("all", "--configfile", finished.write(tiny))
+    assert "Nothing to be done" in text
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new"),
+    [
+        ("src/gst/training/loop.py", '"""', '"""In other words: '),
+        ("src/gst/training/loop.py", "\ndef ", "\n\n\n# A remark.\ndef "),
+        ("workflow/scripts/train.py", "with logged", "# A remark.\nwith logged"),
+        ("workflow/rules/training.smk", "runtime=240", "runtime=480"),
+        ("workflow/rules/training.smk", "threads: 1", "threads: 2"),
+        ("envs/gst.yaml", "  - pip\n", "  - pip\n  - git\n"),
+        ("src/gst/config/study.py", '"results"', '"output"'),
+    ],
+    ids=["docstring", "comment", "script", "runtime", "threads", "environment", "default"],
+)
+def test_nothing_when_no_result_depends_on_an_edit(
+    finished, tiny, file: str, old: str, new: str
+) -> None:
+    with finished.edited(file, old, new):
+        assert finished.plan({**tiny, "results": "results"}).rules == {}
+
+
+def test_nothing_when_a_model_a_score_or_a_source_is_added(finished) -> None:
+    added = {
+        "src/gst/models/mine.py": '@register("mine", filters=())\ndef mine(*a):\n    ...\n',
+        "src/gst/pruning/weight_scores/mine.py": '@register("mine")\ndef mine(w):\n    ...\n',
+        "src/gst/data/sources/mine.py": '@register("mine")\ndef mine(data_root):\n    ...\n',
+    }
+    for file, text in added.items():
+        (finished.root / file).write_text(f"from gst.registry import register\n\n\n{text}")
+    try:
+        assert finished.plan().rules == {}
+    finally:
+        for file in added:
+            (finished.root / file).unlink()
+
+
+def test_nothing_when_files_look_new_but_are_the_same(finished) -> None:
+    """As after a fresh checkout beside old results."""
+    for path in (finished.root / "src").rglob("*.py"):
+        path.touch()
+    for path in (finished.root / "workflow").rglob("*"):
+        path.touch()
+    assert finished.plan().rules == {}
+
+
+def test_nothing_when_only_the_machine_changes(finished, tiny) -> None:
+    plan = finished.plan({**tiny, "data_root": "elsewhere"}, "--set-threads", "train_dense=2")
+    assert plan.rules == {}
+
+
+def test_an_edit_of_figures_draws_figures_only(finished) -> None:
+    with finished.edited("src/gst/figures/style.py", "\nimport ", "\nCOLOUR = 'red'\nimport "):
+        rules = finished.plan().rules
+    assert rules == Counter(figure=FIGURES.total(), report=1)
+
+
+def test_an_edit_of_one_network_trains_that_network_only(finished) -> None:
+    with finished.edited("src/gst/models/lenet.py", *IDLE):
+        rules = finished.plan().rules
+    assert rules["train_dense"] == 2
+    assert rules["train_pruned"] == rules["train_extended"] == 4
+    assert rules["train_width"] == rules["el2n"] == 2
+    assert not rules.keys() & {"train_stability", "flatness", "tables_stability", "label_noise"}
+
+
+def test_more_seeds_train_only_the_new_cohort(finished, tiny) -> None:
+    tiny["benchmarks"]["digits-lenet"]["replicates"] = 4
+    plan = finished.plan(tiny)
+    assert len(plan.training()) == 12
+    assert all(message.endswith("seeds-2-3") for message in plan.training())
+    assert plan.rules["el2n"] == plan.rules["label_noise"] == 2
+    assert not plan.rules.keys() & {"train_stability", "flatness", "tables_stability"}
+
+
+def test_another_benchmark_trains_only_itself(finished, tiny) -> None:
+    folder = finished.root / "config/benchmarks"
+    text = (folder / "digits-lenet.yaml").read_text()
+    (folder / "another.yaml").write_text(text)
+    tiny["benchmarks"]["another"] = tiny["benchmarks"]["digits-lenet"]
+    plan = finished.plan(tiny)
+    (folder / "another.yaml").unlink()
+    assert len(plan.training()) == 12
+    assert all("another" in message for message in plan.training())
+    assert plan.rules["tables_regularization"] == 1
+    assert not plan.rules.keys() & {"train_stability", "prepare_dataset", "label_noise"}
+
+
+def test_another_level_trains_only_that_level(finished, tiny) -> None:
+    tiny["benchmarks"]["digits-lenet"]["levels"] = 3
+    plan = finished.plan(tiny)
+    assert plan.rules == REGULARIZATION + Counter(train_pruned=2, train_extended=2)
+    assert all("level 03" in message for message in plan.training())
+
+
+def test_a_changed_setting_trains_what_depends_on_it(finished, tiny) -> None:
+    tiny["benchmarks"]["digits-lenet"]["pruning"] = {"fraction": 0.5}
+    assert finished.plan(tiny).rules == REGULARIZATION + Counter(train_pruned=4)
+
+
+def test_scoring_with_more_networks_only_scores(finished, tiny) -> None:
+    tiny["benchmarks"]["digits-lenet"]["el2n"]["networks"] = 3
+    assert finished.plan(tiny).rules == REGULARIZATION + Counter(el2n=2)
+
+
+def test_flatness_settings_only_measure(finished, tiny) -> None:
+    tiny["benchmarks"]["digits-vgg"]["flatness"]["examples"] = 16
+    variants = finished.plan(tiny, "--forcerun", "train_stability").rules["train_stability"]
+    assert variants >= 6
+    assert finished.plan(tiny).rules == STABILITY + Counter(flatness=variants)
+
+
+def test_swapped_values_train_both(finished, tiny) -> None:
+    """The two settings trade places, so the set of values stays the same."""
+    variants = tiny["benchmarks"]["digits-vgg"]["variants"]
+    variants["s-slow"], variants["s-fast"] = variants["s-fast"], variants["s-slow"]
+    plan = finished.plan(tiny)
+    assert plan.rules == STABILITY + Counter(train_stability=2, flatness=2)
+    assert {message.split(": ")[1].split(",")[0] for message in plan.training()} == {
+        "s-slow",
+        "s-fast",
+    }
+
+
+def test_a_duplicated_value_trains_what_got_it(finished, tiny) -> None:
+    """No value is new: one becomes equal to another that the recipe has already."""
+    variants = tiny["benchmarks"]["digits-vgg"]["variants"]
+    variants["s-slow"]["first_epochs"] = [1, 1, 1]
+    plan = finished.plan(tiny)
+    assert plan.rules == STABILITY + Counter(train_stability=1, flatness=1)
+    assert "s-slow" in plan.training()[0]
+
+
+def test_a_dropped_benchmark_leaves_the_other_alone(finished, tiny) -> None:
+    del tiny["benchmarks"]["digits-vgg"]
+    assert not any(name.startswith("train") for name in finished.plan(tiny).rules)
+
+
+def test_old_code_can_be_accepted(finished) -> None:
+    """The documented switch: without the trigger `params`, results stand on old code."""
+    with finished.edited("src/gst/models/lenet.py", *IDLE):
+        assert finished.plan(None, "--rerun-triggers", "mtime", "input").rules == {}
+
+
+def test_a_user_sees_the_reason_in_words(finished, tiny) -> None:
+    tiny["benchmarks"]["digits-lenet"]["pruning"] = {"fraction": 0.5}
+    text = finished.succeed("-n", "all", "--configfile", finished.write(tiny))
+    assert "Params have changed since last execution" in text

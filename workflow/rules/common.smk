@@ -1,0 +1,273 @@
+"""What several rules share: look-ups in the study, paths, and the code that a result depends on."""
+
+import json
+import os
+import re
+from functools import cache
+
+from gst import registry
+from gst.datasets import SOURCES, check_available, local_files, reader, whole
+from gst.provenance import fingerprint
+from gst.recipe import LabelNoise
+
+RUN = "{study}/{benchmark}/noise-{percent}/{method}/level-{level}/{cohort}"
+RECIPES = {str(path): recipe for path, recipe in study.recipes.items()}
+EL2N = {f"{job.benchmark}/noise-{job.percent}/{job.cohort}": job for job in study.el2n()}
+FLATNESS = {str(job.path): job.settings for job in study.flatness()}
+
+SCORES = {
+    "weights": "gst.pruning.weight_scores",
+    "filters": "gst.pruning.filter_scores",
+    "scratch": "gst.pruning.filter_scores",
+}
+KEPT = {
+    "all": ("dense", "pruned", "extended", "width", "stability"),
+    "needed": ("dense", "stability"),
+    "none": (),
+}[study.keep_weights]
+TABLES = {
+    "regularization": ("runs", "jobs", "selected", "subgroups"),
+    "stability": ("runs", "jobs", "curves", "flatness"),
+}
+
+
+wildcard_constraints:
+    study="regularization|stability",
+    benchmark="|".join(map(re.escape, study.benchmarks)),
+    dataset="|".join(map(re.escape, study.datasets)),
+    percent=r"[\d.]+",
+    method="[^/]+",
+    level=r"\d+",
+    cohort=r"seeds-\d+-\d+",
+
+
+def machine(value):
+    """Return a param on which no result depends.
+
+    Snakemake leaves params that take `threads` out when it looks for changes.
+    """
+    return lambda wildcards, threads: value
+
+
+def canonical(value):
+    """Return the one JSON text of plain values; see `gst.recipe.Frozen.canonical`."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))
+
+
+@cache
+def code(script, *names):
+    """Return the fingerprint of a script; names are pairs of registry package and name."""
+    uses = {}
+    for package, name in names:
+        uses.setdefault(package, []).append(name)
+    return fingerprint(HOME / "workflow/scripts" / script, uses)
+
+
+def check_data(jobs):
+    """Stop before any job runs if a dataset that one of them prepares cannot be had."""
+    names = [job.wildcards.dataset for job in jobs if job.rule.name == "prepare_dataset"]
+    faults = [check_available(study.datasets[name], name, study.data_root) for name in names]
+    if any(faults):
+        raise WorkflowError("\n".join(["Data are missing.", *sum(faults, [])]))
+
+
+def own_arrays(wildcards):
+    """Return a user's own .npz files, so that replacing them is noticed."""
+    source = whole(study.datasets[wildcards.dataset])
+    files = local_files(source, study.data_root) if source.kind == "npz" else []
+    return [str(file) for file in files if file.is_file()]
+
+
+# Training
+
+
+def planned(jobs, place):
+    """Return what the study plans at a place below results/runs, results/el2n, ..."""
+    if place not in jobs:
+        raise WorkflowError(f"{place} is not part of the study; check its level, noise and seeds.")
+    return jobs[place]
+
+
+def recipe_of(wildcards):
+    """Return the recipe of a training run."""
+    return planned(RECIPES, RUN.format(**wildcards))
+
+
+def scoring_of(wildcards):
+    """Return the job that scores the examples of a benchmark."""
+    return planned(EL2N, "{benchmark}/noise-{percent}/{cohort}".format(**wildcards))
+
+
+def prepared(dataset):
+    """Return the files of a prepared dataset."""
+    folder = f"{study.results}/data/{dataset}"
+    return {
+        "train": f"{folder}/train.npz",
+        "test": f"{folder}/test.npz",
+        "info": f"{folder}/dataset.json",
+    }
+
+
+def training_data(wildcards):
+    """Return the images and the labels that a cohort of a benchmark trains on."""
+    dataset = study.benchmarks[wildcards.benchmark].dataset
+    labels = f"labels/{dataset}/noise-{wildcards.percent}/{wildcards.cohort}.npz"
+    return {**prepared(dataset), "labels": f"{study.results}/{labels}"}
+
+
+def level_before(wildcards):
+    """Return the files of the level that a pruned or extended run starts from."""
+    level = int(wildcards.level) - 1
+    method = wildcards.method if level else "dense"
+    folder = RUN.format(**{**wildcards, "method": method, "level": f"{level:02d}"})
+    return {
+        "start": f"{study.results}/runs/{folder}/weights.safetensors",
+        "previous": f"{study.results}/runs/{folder}/run.json",
+    }
+
+
+def training_code(wildcards):
+    """Return the fingerprint of the code that a run's recipe uses."""
+    recipe = recipe_of(wildcards)
+    names = [("gst.models", recipe.network.name)]
+    if recipe.intervention:
+        kind, score = recipe.intervention.kind, recipe.intervention.score
+        names += [("gst.training.interventions", kind), (SCORES[kind], score)]
+    return code("train.py", *names)
+
+
+def weights(owner, path):
+    """Mark weights as temporary unless the study keeps those of their owner."""
+    return path if owner in KEPT else temp(path)
+
+
+# Analysis
+
+
+def table_file(table):
+    """Return the name of a table's file."""
+    return f"{table}.parquet" if table in ("runs", "curves") else f"{table}.csv"
+
+
+def table_of(name, table):
+    """Return the place of one of a benchmark's tables."""
+    return f"{study.results}/tables/{study.benchmarks[name].study}/{name}/{table_file(table)}"
+
+
+def measured(wildcards):
+    """Return the runs, by place, and the flatness measurements of one benchmark."""
+    start = "{study}/{benchmark}/".format(**wildcards)
+    runs = {place: recipe for place, recipe in RECIPES.items() if place.startswith(start)}
+    return runs, [place for place in FLATNESS if place.startswith(start)]
+
+
+def measurements(wildcards):
+    """Return every file that the tables of a benchmark are made of."""
+    runs, flatness = measured(wildcards)
+    labels = set()
+    for place, recipe in runs.items():
+        _, _, noise, _, _, cohort = place.split("/")
+        if recipe.labels.percent:
+            labels.add(f"{study.results}/labels/{recipe.dataset}/{noise}/{cohort}.npz")
+    scores = [place for place in EL2N if place.startswith(f"{wildcards.benchmark}/")]
+    return {
+        "runs": [f"{study.results}/runs/{place}/run.json" for place in runs],
+        "epochs": [f"{study.results}/runs/{place}/epochs.parquet" for place in runs],
+        "examples": [f"{study.results}/runs/{place}/examples.npz" for place in runs],
+        "labels": sorted(labels),
+        "el2n": [f"{study.results}/el2n/{place}.npz" for place in scores],
+        "flatness": [f"{study.results}/flatness/{place}/flatness.json" for place in flatness],
+    }
+
+
+def analysis_settings(wildcards):
+    """Return what the tables of a benchmark depend on, beside files."""
+    runs, flatness = measured(wildcards)
+    return canonical(
+        {
+            "study": wildcards.study,
+            "benchmark": wildcards.benchmark,
+            "results": study.results,
+            "runs": {place: json.loads(recipe.canonical()) for place, recipe in runs.items()},
+            "el2n": wildcards.study == "regularization",
+            "flatness": flatness,
+        }
+    )
+
+
+def merged_tables():
+    """Return the tables that are put together over all benchmarks, with their parts."""
+    parts = {}
+    for name, benchmark in study.benchmarks.items():
+        for table in TABLES[benchmark.study]:
+            if table != "curves":
+                parts.setdefault(table, []).append(table_of(name, table))
+    return parts
+
+
+def in_figure(facts):
+    """Return the benchmarks that have all that a figure needs."""
+
+    def has(benchmark, need):
+        return need in getattr(benchmark, "methods", ()) or bool(getattr(benchmark, need, None))
+
+    return [
+        name
+        for name, benchmark in study.benchmarks.items()
+        if benchmark.study == facts["study"]
+        and all(has(benchmark, need) for need in facts["needs"])
+    ]
+
+
+def figure_tables(wildcards):
+    """Return the tables that a figure draws."""
+    facts, names = FIGURES[wildcards.figure]
+    return {table: [table_of(name, table) for name in names] for table in facts["tables"]}
+
+
+def claims_settings():
+    """Return what the verdicts depend on, beside tables."""
+    benchmarks = study.benchmarks.items()
+    return canonical(
+        {
+            "scales": {name: benchmark.scale for name, benchmark in benchmarks},
+            "stand_ins": {name: benchmark.stands_for for name, benchmark in benchmarks},
+        }
+    )
+
+
+def report_settings():
+    """Return how the report describes the study."""
+    files = [os.path.relpath(file) for file in GIVEN]
+    return canonical(
+        {
+            "name": study.name,
+            "command": " ".join(["snakemake all", *(f"--configfile {file}" for file in files)]),
+            "benchmarks": [
+                {
+                    "name": name,
+                    "study": benchmark.study,
+                    "scale": benchmark.scale,
+                    "stands_for": ", ".join(benchmark.stands_for) or None,
+                    "dataset": benchmark.dataset,
+                    "network": benchmark.network.name,
+                    "noise": getattr(benchmark, "noise", [0]),
+                    "methods": list(
+                        getattr(benchmark, "methods", getattr(benchmark, "variants", ()))
+                    ),
+                    "levels": getattr(benchmark, "levels", 0),
+                    "seeds": benchmark.replicates,
+                }
+                for name, benchmark in study.benchmarks.items()
+            ],
+        }
+    )
+
+
+MERGED = merged_tables()
+FIGURES = {
+    name: (entry.facts, in_figure(entry.facts))
+    for name, entry in registry.entries("gst.figures").items()
+    if in_figure(entry.facts)
+}
+CLAIMS = os.path.relpath(HOME / "config/claims.yaml")

@@ -1,0 +1,31 @@
+rule flatness:
+    input:
+        unpack(training_data),
+        weights=f"<results>/runs/{RUN}/weights.safetensors",
+        snapshots=f"<results>/runs/{RUN}/snapshots",
+    output:
+        flatness=f"<results>/flatness/{RUN}/flatness.json",
+        spectrum=f"<results>/flatness/{RUN}/spectrum.npz",
+    log:
+        f"<logs>/flatness/{RUN}.log",
+    benchmark:
+        f"<benchmarks>/flatness/{RUN}.tsv"
+    wildcard_constraints:
+        study="stability",
+    conda:
+        "../../envs/gst.yaml"
+    threads: 1
+    resources:
+        mem_mb=8000,
+        runtime=240,
+        gpu=0,
+    params:
+        recipe=lambda wildcards: recipe_of(wildcards).canonical(),
+        flatness=lambda wildcards: planned(FLATNESS, RUN.format(**wildcards)).canonical(),
+        code=lambda wildcards: code(
+            "flatness.py", ("gst.models", recipe_of(wildcards).network.name)
+        ),
+    message:
+        "Measuring the flatness of {wildcards.benchmark}: {wildcards.method}, {wildcards.cohort}"
+    script:
+        "../scripts/flatness.py"

@@ -1,0 +1,79 @@
+rule train_dense:
+    input:
+        unpack(training_data),
+    output:
+        weights=weights("dense", f"<results>/runs/{RUN}/weights.safetensors"),
+        epochs=f"<results>/runs/{RUN}/epochs.parquet",
+        examples=f"<results>/runs/{RUN}/examples.npz",
+        run=f"<results>/runs/{RUN}/run.json",
+    log:
+        f"<logs>/runs/{RUN}.log",
+    benchmark:
+        f"<benchmarks>/runs/{RUN}.tsv"
+    wildcard_constraints:
+        study="regularization",
+        method="dense",
+    conda:
+        "../../envs/gst.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=240,
+        gpu=0,
+    params:
+        recipe=lambda wildcards: recipe_of(wildcards).canonical(),
+        code=training_code,
+        checkpoints=machine(f"{study.results}/checkpoints"),
+    message:
+        "Training {wildcards.benchmark} at {wildcards.percent}% noise: {wildcards.method}, "
+        "level {wildcards.level}, {wildcards.cohort}"
+    script:
+        "../scripts/train.py"
+
+
+use rule train_dense as train_width with:
+    output:
+        weights=weights("width", f"<results>/runs/{RUN}/weights.safetensors"),
+        epochs=f"<results>/runs/{RUN}/epochs.parquet",
+        examples=f"<results>/runs/{RUN}/examples.npz",
+        run=f"<results>/runs/{RUN}/run.json",
+    wildcard_constraints:
+        study="regularization",
+        method="width",
+
+
+use rule train_dense as train_pruned with:
+    input:
+        unpack(training_data),
+        unpack(level_before),
+    output:
+        weights=weights("pruned", f"<results>/runs/{RUN}/weights.safetensors"),
+        epochs=f"<results>/runs/{RUN}/epochs.parquet",
+        examples=f"<results>/runs/{RUN}/examples.npz",
+        run=f"<results>/runs/{RUN}/run.json",
+    wildcard_constraints:
+        study="regularization",
+        method="pruned",
+
+
+use rule train_pruned as train_extended with:
+    output:
+        weights=weights("extended", f"<results>/runs/{RUN}/weights.safetensors"),
+        epochs=f"<results>/runs/{RUN}/epochs.parquet",
+        examples=f"<results>/runs/{RUN}/examples.npz",
+        run=f"<results>/runs/{RUN}/run.json",
+    wildcard_constraints:
+        study="regularization",
+        method="extended",
+
+
+use rule train_dense as train_stability with:
+    output:
+        weights=weights("stability", f"<results>/runs/{RUN}/weights.safetensors"),
+        snapshots=weights("stability", directory(f"<results>/runs/{RUN}/snapshots")),
+        epochs=f"<results>/runs/{RUN}/epochs.parquet",
+        examples=f"<results>/runs/{RUN}/examples.npz",
+        run=f"<results>/runs/{RUN}/run.json",
+    wildcard_constraints:
+        study="stability",
+        level="00",
