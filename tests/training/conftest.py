@@ -8,13 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 from gst.data.loaded import Dataset
 from gst.data.splits import Split
 from gst.recipe import Recipe
-
-torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

@@ -47,6 +47,7 @@ def test_additions_are_one_file_each(clone) -> None:
                 "network": {"name": "perceptron"},
                 "pruning": {"kind": "weights", "score": "largest"},
                 "training": {"epochs": 2},
+                "el2n": {"epoch": 1},
             }
         },
     }
