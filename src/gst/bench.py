@@ -61,7 +61,7 @@ def trainer(
                 "training": {
                     "epochs": epochs,
                     "batch_size": BATCH,
-                    "optimiser": {"kind": "sgd", "lr": 0.01, "momentum": 0.9},
+                    "optimiser": {"kind": "sgd", "lr": 0.01},
                 },
             }
         )

@@ -206,8 +206,7 @@ def train(
             with casting(inputs.device, settings.precision):
                 logits = cohort(inputs)
             loss = losses(logits, labels)
-            share = torch.full_like(loss, 1 / labels.shape[1])
-            grads = list(torch.autograd.grad(loss, leaves, share))
+            grads = list(torch.autograd.grad(loss.mean(1).sum(), leaves))
             lr = learning_rate(settings, state.epoch, step, len(batches))
             state.optimiser.step(grads, lr, state.leaf_masks)
             first = step * settings.batch_size
