@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -28,7 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _add_bench(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--threads", type=int, default=1, help="as a job of the default profile")
     parser.add_argument("--networks", nargs="+", default=["lenet", "lenet-digits", "vgg-digits"])
     parser.add_argument("--replicates", nargs="+", type=int, default=[1, 2, 4, 8])
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
