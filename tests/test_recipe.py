@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from fractions import Fraction
 from math import ceil
 from typing import Any
@@ -12,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from gst.recipe import FilterPruning, Recipe, final_filters
+from gst.recipe import FilterPruning, GradualPruning, Recipe, final_filters
 
 BASE: dict[str, Any] = {
     "dataset": "digits",
@@ -31,6 +32,14 @@ def filters(**changes: Any) -> FilterPruning:
         "period": 40, "target": "L", **changes,
     }  # fmt: skip
     return FilterPruning.parse(json.dumps(value))
+
+
+def gradual(**changes: Any) -> GradualPruning:
+    value = {
+        "kind": "gradual", "fraction": 0.9, "first_epoch": 6, "last_epoch": 275,
+        "period": 40, "target": "L", **changes,
+    }  # fmt: skip
+    return GradualPruning.parse(json.dumps(value))
 
 
 def test_defaults_and_the_order_of_keys_do_not_change_the_text() -> None:
@@ -66,7 +75,7 @@ def test_epochs_spent_are_t_plus_k_times_t_minus_the_rewind_epoch() -> None:
         ({"snapshots": [11]}, "snapshot after epoch 11 of 10"),
         ({"colour": 1}, "Extra inputs"),
         ({"labels": {"percent": 100}}, "less than 100"),
-        ({"intervention": json.loads(filters().canonical())}, "pruning in epoch 275"),
+        ({"intervention": json.loads(filters().canonical())}, "event at the end of epoch 246"),
         ({"training": {**BASE["training"], "milestones": [5, 5]}}, "milestones must increase"),
         ({"training": {**BASE["training"], "milestones": [10]}}, "never reached"),
         ({"training": {**BASE["training"], "epochs": "10"}}, "valid integer"),
@@ -93,15 +102,19 @@ def test_the_published_schedule_of_vgg11() -> None:
     st.integers(1, 600),
     st.integers(1, 99).map(lambda n: n / 100),
     st.integers(0, 20),
-    st.integers(0, 60),
-    st.integers(1, 30),
+    st.integers(1, 60),
+    st.none() | st.integers(1, 30),
 )
 def test_kept_filters_fall_to_the_exact_share(
-    n: int, fraction: float, first: int, length: int, period: int
+    n: int, fraction: float, first: int, length: int, period: int | None
 ) -> None:
+    period = period and min(period, length)
     schedule = filters(
         fractions=[fraction], first_epochs=[first], last_epochs=[first + length], period=period
     )
+    assert list(schedule.events(0)) == [
+        epoch for epoch in range(first, first + length + 1) if (epoch - first) % (period or 99) == 0
+    ]
     events = len(schedule.events(0))
     kept = [n] + [schedule.kept(0, n, i) for i in range(1, events + 1)]
     final = ceil((1 - Fraction(round(fraction * 100), 100)) * n)
@@ -109,6 +122,49 @@ def test_kept_filters_fall_to_the_exact_share(
     assert kept == sorted(kept, reverse=True)
     for i, left in enumerate(kept[1:], start=1):
         assert left == ceil(Fraction(final * i + n * (events - i), events))
+    weights = gradual(
+        fraction=fraction, first_epoch=first, last_epoch=first + length, period=period
+    )
+    assert weights.events == schedule.events(0)
+    assert kept[1:] == [weights.kept(n, i) for i in range(1, events + 1)]
+
+
+def test_a_single_number_holds_for_every_layer() -> None:
+    whole = filters(fractions=0.1, first_epochs=40, last_epochs=100, period=30)
+    assert whole.layers is None
+    for layer in range(16):
+        assert list(whole.events(layer)) == [40, 70, 100]
+        assert (whole.fraction(layer), whole.kept(layer, 64, 2)) == (0.1, 60)
+    listed = filters(fractions=[0.1] * 3, first_epochs=40, last_epochs=100, period=30)
+    assert listed.layers == 3
+    assert all(listed.events(layer) == whole.events(layer) for layer in range(3))
+
+
+def test_the_last_event_is_that_of_any_layer() -> None:
+    schedule = filters(fractions=[0.5, 0.5], first_epochs=[3, 4], last_epochs=[50, 20], period=10)
+    assert schedule.last_event == 43
+    assert filters(period=None).last_event == 6
+    assert gradual().last_event == 246
+
+
+@pytest.mark.parametrize(
+    ("make", "changes", "message"),
+    [
+        (filters, {"first_epochs": [6, 7]}, "first_epochs has 2 entries, fractions has 1"),
+        (filters, {"fractions": 0.9}, "epochs must be one, too"),
+        (filters, {"first_epochs": 276, "last_epochs": 275}, "276 comes after last epoch 275"),
+        (filters, {"period": 270}, "longer than the longest window, 269 epochs"),
+        (filters, {"fractions": []}, "at least 1 item"),
+        (gradual, {"first_epoch": 276}, "276 comes after last epoch 275"),
+        (gradual, {"period": 270}, "longer than the window, 269 epochs"),
+        (gradual, {"fraction": 1.0}, "less than 1"),
+    ],
+)
+def test_impossible_schedules_are_refused(
+    make: Callable[..., Any], changes: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ValidationError, match=message):
+        make(**changes)
 
 
 def test_seven_tenths_is_exact() -> None:

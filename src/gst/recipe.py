@@ -68,10 +68,12 @@ class Network(Frozen):
     """Name of a registered model."""
     width: Annotated[float, Field(gt=0, le=4)] = 1.0
     """Factor on the number of units or channels of every hidden layer."""
-    init: Literal["he", "openlth"] = "he"
+    init: Literal["he", "openlth", "pytorch"] = "he"
     """Initialisation. he: Kaiming normal (fan out) convolutions, PyTorch's default dense layers,
     batch-norm scale 1. openlth: Kaiming normal (fan in) weights, batch-norm scale drawn from
-    U[0, 1]."""
+    U[0, 1]. pytorch: PyTorch's default for every layer."""
+    dropout: Probability = 0.0
+    """Probability with which an input of the last dense layer is zeroed while training."""
     keep_last_layer: bool = False
     """Never prune the last dense layer, and leave it out of every count of weights."""
 
@@ -155,61 +157,225 @@ class WeightPruning(Frozen):
     """Name of a registered score; the weights with the lowest scores go."""
 
 
-class FilterPruning(Frozen):
-    """Structured pruning while training goes on (stability study, section 2).
+Target = Literal["S", "R", "L"]
 
-    The lists hold one entry for each of the network's last convolutions, in network order.
+
+def _events(first: int, last: int, period: int | None) -> range:
+    return range(first, last + 1, period or last + 1)
+
+
+def _kept(fraction: float, number: int, event: int, events: int) -> int:
+    final = final_filters(fraction, number)
+    return ceil(final + Fraction((number - final) * (events - event), events))
+
+
+class FilterSchedule(Frozen):
+    """Which filters are hit, and when, while training goes on (stability study, section 2).
+
+    A list holds one entry for each of the network's last prunable convolutions, in network
+    order. A single number holds for each listed one; a single fraction for all of the network.
     """
 
-    kind: Literal["filters"]
-    fractions: Annotated[tuple[ReadableFraction, ...], Field(min_length=1)]
-    """Total share of the filters that is removed, a layer."""
-    first_epochs: tuple[NonNegativeInt, ...]
-    """Epoch, counted from 0, at whose end a layer is first pruned."""
-    last_epochs: tuple[NonNegativeInt, ...]
-    """Last epoch at whose end a layer may be pruned."""
-    period: PositiveInt
-    """Epochs between two prunings of a layer."""
-    target: Literal["S", "R", "L"]
-    """Which filters go: those with the smallest scores, random ones, or the largest scores."""
+    fractions: ReadableFraction | Annotated[tuple[ReadableFraction, ...], Field(min_length=1)]
+    """Total share of the filters that is hit, a layer."""
+    first_epochs: NonNegativeInt | tuple[NonNegativeInt, ...]
+    """Epoch, counted from 0, at whose end a layer is first hit."""
+    last_epochs: NonNegativeInt | tuple[NonNegativeInt, ...]
+    """Last epoch at whose end a layer may be hit."""
+    period: PositiveInt | None
+    """Epochs between two events of a layer; null hits all filters at once, at its first epoch."""
+    target: Target
+    """Which filters are hit: those with the smallest scores, random ones, or the largest scores."""
     score: str = "l2"
     """Name of a registered filter score."""
 
     @model_validator(mode="after")
     def _lists_match(self) -> Self:
-        n = len(self.fractions)
-        for name in ("first_epochs", "last_epochs"):
-            found = len(getattr(self, name))
-            if found != n:
-                raise ValueError(f"{name} has {found} entries, fractions has {n}")
-        for first, last in zip(self.first_epochs, self.last_epochs, strict=True):
+        lists = {
+            name: value
+            for name in ("fractions", "first_epochs", "last_epochs")
+            if isinstance(value := getattr(self, name), tuple)
+        }
+        if lists and "fractions" not in lists:
+            raise ValueError("fractions is one number for all layers, so epochs must be one, too")
+        for name, entries in lists.items():
+            if len(entries) != len(lists["fractions"]):
+                raise ValueError(
+                    f"{name} has {len(entries)} entries, fractions has {len(lists['fractions'])}"
+                )
+        windows = [self._window(layer) for layer in range(self.layers or 1)]
+        for first, last in windows:
             if first > last:
                 raise ValueError(f"first epoch {first} comes after last epoch {last}")
+        longest = max(last - first for first, last in windows)
+        if self.period is not None and self.period > longest:
+            raise ValueError(
+                f"period {self.period} is longer than the longest window, {longest} epochs, so no "
+                "layer is hit twice; write null to hit all filters at once"
+            )
         return self
 
+    @property
+    def layers(self) -> int | None:
+        """Number of the network's last prunable convolutions that are hit; None for all."""
+        return len(self.fractions) if isinstance(self.fractions, tuple) else None
+
+    def _window(self, layer: int) -> tuple[int, int]:
+        first, last = self.first_epochs, self.last_epochs
+        return (
+            first[layer] if isinstance(first, tuple) else first,
+            last[layer] if isinstance(last, tuple) else last,
+        )
+
+    def fraction(self, layer: int) -> float:
+        """Return the total share of the filters that is hit in the given layer (by position)."""
+        return self.fractions[layer] if isinstance(self.fractions, tuple) else self.fractions
+
     def events(self, layer: int) -> range:
-        """Return the epochs at whose end the given layer (by position) is pruned."""
-        return range(self.first_epochs[layer], self.last_epochs[layer] + 1, self.period)
+        """Return the epochs at whose end the given layer (by position) is hit."""
+        return _events(*self._window(layer), self.period)
 
     def kept(self, layer: int, filters: int, event: int) -> int:
-        """Return how many of a layer's filters stay after its event number 1, 2, ..."""
-        final = final_filters(self.fractions[layer], filters)
-        total = len(self.events(layer))
-        return ceil(final + Fraction((filters - final) * (total - event), total))
+        """Return how many of a layer's filters are not hit yet after its event number 1, 2, ..."""
+        return _kept(self.fraction(layer), filters, event, len(self.events(layer)))
+
+    @property
+    def last_event(self) -> int:
+        """The last epoch at whose end any layer is hit."""
+        return max(self.events(layer)[-1] for layer in range(self.layers or 1))
+
+
+class FilterPruning(FilterSchedule):
+    """Structured pruning while training goes on (stability study, section 2)."""
+
+    kind: Literal["filters"]
+
+
+class FilterNoise(FilterSchedule):
+    """Noise for some batches on the filters that a schedule would prune; nothing is pruned.
+
+    Source: stability study, section 3.3 and appendix D.
+    """
+
+    kind: Literal["noise"]
+    noise: Literal["zero", "restore", "gaussian"]
+    """zero: weights are held at zero, and train on from there. restore: the same, but then the
+    filter returns as it was, its batch norm included. gaussian: to the weights N(0, s^2) is added
+    before every batch, s the standard deviation of the weights of the layer's other filters."""
+    batches: PositiveInt
+    """Training batches that see the noise, from the event on."""
+    hits: Literal["newest", "cumulative"] = "newest"
+    """Which filters an event hits: its own, or those of the layer's earlier events as well."""
 
 
 class ScratchPruning(Frozen):
     """Filters are pruned once, before training, by the scores of the random initialisation."""
 
     kind: Literal["scratch"]
-    fractions: Annotated[tuple[ReadableFraction, ...], Field(min_length=1)]
-    """Total share of the filters that is removed, a layer; the network's last convolutions."""
+    fractions: ReadableFraction | Annotated[tuple[ReadableFraction, ...], Field(min_length=1)]
+    """Total share of the filters that is removed: one entry for each of the network's last
+    prunable convolutions, or one number for all of the network."""
     score: str = "l2"
     """Name of a registered filter score; the filters with the lowest scores go."""
 
+    @property
+    def layers(self) -> int | None:
+        """Number of the network's last prunable convolutions that are pruned; None for all."""
+        return len(self.fractions) if isinstance(self.fractions, tuple) else None
+
+    def fraction(self, layer: int) -> float:
+        """Return the share of the filters that is removed in the given layer (by position)."""
+        return self.fractions[layer] if isinstance(self.fractions, tuple) else self.fractions
+
+
+class GradualPruning(Frozen):
+    """Unstructured pruning, global over the network, while training goes on.
+
+    A comparison that reviewers of the stability study asked for.
+    """
+
+    kind: Literal["gradual"]
+    fraction: ReadableFraction
+    """Total share of the prunable weights that is removed."""
+    first_epoch: NonNegativeInt
+    """Epoch, counted from 0, at whose end weights are first pruned."""
+    last_epoch: NonNegativeInt
+    """Last epoch at whose end weights may be pruned."""
+    period: PositiveInt | None
+    """Epochs between two prunings; null prunes once, at the first epoch."""
+    target: Target
+    """Which weights go: those with the smallest scores, random ones, or the largest scores."""
+    score: str = "magnitude"
+    """Name of a registered weight score."""
+
+    @model_validator(mode="after")
+    def _window_fits(self) -> Self:
+        window = self.last_epoch - self.first_epoch
+        if window < 0:
+            raise ValueError(
+                f"first epoch {self.first_epoch} comes after last epoch {self.last_epoch}"
+            )
+        if self.period is not None and self.period > window:
+            raise ValueError(
+                f"period {self.period} is longer than the window, {window} epochs, so nothing is "
+                "pruned twice; write null to prune all at once"
+            )
+        return self
+
+    @property
+    def events(self) -> range:
+        """The epochs at whose end weights are pruned."""
+        return _events(self.first_epoch, self.last_epoch, self.period)
+
+    def kept(self, weights: int, event: int) -> int:
+        """Return how many of the prunable weights stay after event number 1, 2, ..."""
+        return _kept(self.fraction, weights, event, len(self.events))
+
+    @property
+    def last_event(self) -> int:
+        """The last epoch at whose end weights are pruned."""
+        return self.events[-1]
+
+
+class DenseSparseDense(Frozen):
+    """Dense-sparse-dense training (Han et al. 2017).
+
+    Weights are pruned, the others train on, and then the pruned ones return, from zero.
+    """
+
+    kind: Literal["dense-sparse-dense"]
+    fraction: ReadableFraction
+    """Share of the prunable weights, global over the network, that is pruned."""
+    sparse_epoch: NonNegativeInt
+    """Epoch, counted from 0, at whose end weights are pruned."""
+    dense_epoch: NonNegativeInt
+    """Epoch at whose end they return."""
+    score: str = "magnitude"
+    """Name of a registered weight score; the weights with the lowest scores are pruned."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.dense_epoch <= self.sparse_epoch:
+            raise ValueError(
+                f"dense_epoch {self.dense_epoch} does not come after sparse_epoch "
+                f"{self.sparse_epoch}"
+            )
+        return self
+
+    @property
+    def last_event(self) -> int:
+        """The epoch at whose end the pruned weights return."""
+        return self.dense_epoch
+
 
 Intervention = Annotated[
-    WeightPruning | FilterPruning | ScratchPruning, Field(discriminator="kind")
+    WeightPruning
+    | FilterPruning
+    | FilterNoise
+    | ScratchPruning
+    | GradualPruning
+    | DenseSparseDense,
+    Field(discriminator="kind"),
 ]
 
 
@@ -244,10 +410,11 @@ class Recipe(Frozen):
         for n in self.snapshots:
             if n > epochs:
                 raise ValueError(f"snapshot after epoch {n} of {epochs}")
-        if isinstance(self.intervention, FilterPruning):
-            late = max(self.intervention.last_epochs)
-            if late >= epochs:
-                raise ValueError(f"pruning in epoch {late}, but the last epoch is {epochs - 1}")
+        late = getattr(self.intervention, "last_event", 0)
+        if late >= epochs:
+            raise ValueError(
+                f"an event at the end of epoch {late}, but the last epoch is {epochs - 1}"
+            )
         return self
 
     @property
@@ -288,6 +455,16 @@ class Flatness(Frozen):
     """Residual up to which an eigenvalue counts as found, relative to the largest."""
     trace_samples: Annotated[int, Field(ge=2)] = 20
     """Random vectors of the unbiased estimate of the Hessian's trace."""
+
+
+class Activations(Frozen):
+    """Distribution of batch-normalised activations on the first test images.
+
+    Measured on untrained and on trained networks (stability study, appendix B, Figure B1).
+    """
+
+    examples: PositiveInt = 512
+    """Test images, from the first on; all if there are fewer."""
 
 
 def jsonable(value: Frozen) -> dict[str, Any]:

@@ -39,25 +39,50 @@ def test_openlth_counts_of_prunable_weights(name: str, prunable: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "millions"), [("resnet20-a", 0.27), ("resnet32", 0.46), ("resnet56-a", 0.85)]
+    ("name", "millions"),
+    [("resnet20", 0.27), ("resnet32", 0.46), ("resnet56", 0.85)],
 )
-def test_published_parameter_counts(name: str, millions: float) -> None:
-    assert sum(p.numel() for p in built(name).parameters()) / 1e6 == pytest.approx(
-        millions, rel=0.03
-    )
+def test_counts_of_parameters_of_he_et_al(name: str, millions: float) -> None:
+    """Their networks have option A; projections from 16 to 32 to 64 channels come on top."""
+    whole, without = (sum(p.numel() for p in built(n).parameters()) for n in (name, f"{name}-a"))
+    assert round(without / 1e6, 2) == millions
+    assert whole - without == 16 * 32 + 32 * 64 + 2 * (32 + 64)
 
 
+@pytest.mark.parametrize(
+    ("name", "parameters"),
+    [
+        ("resnet18", 11_173_962),
+        ("vgg11", 9_231_114),
+        ("vgg16", 14_728_266),
+        ("vgg19", 20_040_522),
+    ],
+)
+def test_counts_of_parameters_on_cifar(name: str, parameters: int) -> None:
+    """Those that kuangliu/pytorch-cifar is known for."""
+    assert sum(p.numel() for p in built(name).parameters()) == parameters
+
+
+@pytest.mark.parametrize("width", [1.0, 0.3, 0.07])
 @pytest.mark.parametrize("name", NAMES)
-def test_filters_are_as_the_registry_says(name: str) -> None:
+def test_filters_are_as_the_registry_says(name: str, width: float) -> None:
     facts = registry.find("gst.models", name).facts["filters"]
-    module = built(name)
+    module = built(name, width)
     layers = module.filter_layers() if hasattr(module, "filter_layers") else []
-    convolutions = [module.get_submodule(layer.conv) for layer in layers]
-    assert tuple(conv.out_channels for conv in convolutions) == tuple(facts)
-    for layer in layers:
-        assert module.get_submodule(layer.norm).num_features == (
-            module.get_submodule(layer.conv).out_channels
-        )
+    buffers = dict(module.named_buffers())
+    assert len(layers) == len(facts)
+    for layer, filters in zip(layers, facts, strict=True):
+        count = max(1, round(filters * width))
+        assert module.get_submodule(layer.conv).out_channels == count
+        assert module.get_submodule(layer.norm).num_features == count
+        assert layer.gate is None or torch.equal(buffers[layer.gate], torch.ones(count))
+
+
+@pytest.mark.parametrize("name", ["resnet18", "resnet20-a", "resnet20", "vgg-digits"])
+def test_networks_for_images_of_8_by_8_pixels(name: str) -> None:
+    module = models.build(Network(name=name, width=0.1), 10, (1, 8, 8), torch.Generator())
+    module(torch.randn(4, 1, 8, 8)).square().sum().backward()
+    assert all(p.grad.isfinite().all() and p.grad.any() for p in module.parameters())
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -80,6 +105,19 @@ def test_openlth_initialisation() -> None:
     assert dense.weight.std().item() == pytest.approx((2 / 512) ** 0.5, rel=0.05)
     assert norm.weight.min() > 0 and norm.weight.max() < 1
     assert norm.weight.mean().item() == pytest.approx(0.5, abs=0.05)
+
+
+@pytest.mark.parametrize("name", ["vgg-digits", "resnet18"])
+def test_pytorch_initialisation(name: str) -> None:
+    """Uniform in (-a, a) with a = 1 / sqrt(inputs), biases too; batch norm scales by 1."""
+    for layer in built(name, init="pytorch").modules():
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            bound = layer.weight[0].numel() ** -0.5
+            assert layer.weight.abs().max() <= bound
+            assert layer.weight.std().item() == pytest.approx(bound / 3**0.5, rel=0.15)
+            assert layer.bias is None or 0 < layer.bias.abs().max() <= bound
+        elif isinstance(layer, nn.BatchNorm2d):
+            assert (layer.weight == 1).all() and (layer.bias == 0).all()
 
 
 def test_a_vgg_too_deep_for_its_images_says_so() -> None:

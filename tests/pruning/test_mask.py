@@ -106,14 +106,6 @@ def test_unequal_replicates_are_refused() -> None:
         prune_globally({"w": torch.zeros(2, 2)}, masks, 0.5)
 
 
-@pytest.mark.parametrize("name", sorted(registry.entries("gst.pruning.filter_scores")))
-def test_filter_scores_by_hand(name: str) -> None:
-    weights = torch.tensor([[[[3.0, -4.0]], [[1.0, 1.0]]]])
-    expected = {"l1": [[7.0, 2.0]], "l2": [[5.0, 2**0.5]]}[name]
-    found = registry.load("gst.pruning.filter_scores", name)(weights)
-    torch.testing.assert_close(found, torch.tensor(expected))
-
-
 def test_magnitude() -> None:
     score = registry.load("gst.pruning.weight_scores", "magnitude")
     assert score(torch.tensor([-2.0, 1.0])).tolist() == [2.0, 1.0]

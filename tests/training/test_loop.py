@@ -102,7 +102,7 @@ def test_the_record_of_a_run(
     assert list(one.index) == [0, 1, 2, 3]
     assert math.isnan(one.train_loss[0]) and one.train_loss[1:].notna().all()
     # 64 filters lose ceil-wise 3/10 in two events; the other 64 lose 57 in one.
-    assert list(one.removed) == [0, 9, 57, 10]
+    assert list(one.targets) == [0, 9, 57, 10]
     assert list(one.accuracy_before.isna()) == [True, False, False, False]
     assert (one.accuracy_before[1:] == one.test_accuracy[1:]).all()
     halves = (one.selection_accuracy + one.report_accuracy) / 2
@@ -118,6 +118,11 @@ def test_the_record_of_a_run(
     assert (snapshot["masks/features.norm5.weight"].sum(1) == 7).all()
     pruned = snapshot["masks/features.conv5.weight"] == 0
     assert (snapshot["weights/features.conv5.weight"][pruned] == 0).all()
+    record = read_json(made.folder / "run.json")
+    # With a filter its bias, scale and shift go, then the next layer's inputs from it.
+    left = record["parameters"] - 19 * (32 * 9 + 3) - 57 * (64 * 9 + 3)
+    assert record["parameters_left"] == [left] * 2
+    assert record["parameters_physical"] == [left - 19 * 7 * 9 - 57 * 3] * 2
 
 
 def test_a_diverged_replicate_is_recorded(
@@ -252,5 +257,5 @@ def test_extended_training_goes_on_without_pruning(
     first = pd.read_parquet(made.folder / "epochs.parquet").iloc[0]
     end = pd.read_parquet(made.folder.parent / "0" / "epochs.parquet").iloc[-2]
     assert first.seed == end.seed and first.epoch == 1
-    assert first.test_loss == end.test_loss and first.removed == 0
+    assert first.test_loss == end.test_loss and first.targets == 0
     assert read_json(made.folder / "run.json")["density"] == [1.0, 1.0]

@@ -14,18 +14,31 @@ import torch
 from torch import nn
 
 from gst import registry
+from gst.models.dropout import Dropout
 from gst.recipe import Network
 
 
 @dataclass(frozen=True)
 class FilterLayer:
-    """A convolution whose filters can be pruned, and the batch norm that follows it.
+    """A convolution whose filters can be pruned, and what belongs to its channels.
 
-    Both are named as in `named_modules`.
+    Modules are named as in `named_modules`, the buffer as in `named_buffers`.
+
+    Attributes:
+        conv: The convolution.
+        norm: The batch norm that follows it.
+        activation: The module whose output is the channels' activation before its ReLU.
+        readers: The convolutions and dense layers whose inputs these channels are.
+        gate: A buffer, float [filters], that multiplies what a shortcut adds to the channels;
+            None if no shortcut ends in them. Its module holds that shortcut's parameters and no
+            others, each with one row a channel.
     """
 
     conv: str
     norm: str
+    activation: str
+    readers: tuple[str, ...]
+    gate: str | None = None
 
 
 def scaled(units: int, width: float) -> int:
@@ -39,7 +52,7 @@ def build(
     """Build a network and initialise it.
 
     Args:
-        network: Name, width and initialisation.
+        network: Name, width, initialisation and dropout.
         classes: Number of classes.
         shape: Channels, height and width of an image.
         generator: Fresh source of the initial weights; its seed alone decides them.
@@ -55,6 +68,9 @@ def build(
         torch.manual_seed(generator.initial_seed())
         module = factory(classes=classes, shape=shape, width=network.width)
     _INITIALISATIONS[network.init](module, generator)
+    if network.dropout:
+        dense = [layer for layer in module.modules() if isinstance(layer, nn.Linear)]
+        Dropout(network.dropout).attach(dense[-1])
     return module
 
 
@@ -79,4 +95,8 @@ def _openlth(module: nn.Module, generator: torch.Generator) -> None:
             layer.bias.zero_()
 
 
-_INITIALISATIONS = {"he": _he, "openlth": _openlth}
+def _pytorch(module: nn.Module, generator: torch.Generator) -> None:
+    pass  # what the constructors drew
+
+
+_INITIALISATIONS = {"he": _he, "openlth": _openlth, "pytorch": _pytorch}

@@ -1,4 +1,4 @@
-"""Residual networks of He et al. 2016 with four stages: ResNet-18 for CIFAR, ResNet-50."""
+"""ResNet-50, of bottleneck blocks (He et al. 2016)."""
 
 from __future__ import annotations
 
@@ -14,12 +14,14 @@ def _normed(before: int, after: int, kernel: int, stride: int = 1) -> list[nn.Mo
     return [conv, nn.BatchNorm2d(after)]
 
 
-class _Residual(nn.Module):
-    """A branch of convolutions beside a shortcut, which projects where shapes differ."""
+class _Bottleneck(nn.Module):
+    """A branch of three convolutions beside a shortcut, which projects where shapes differ."""
 
-    def __init__(self, branch: list[nn.Module], before: int, after: int, stride: int) -> None:
+    def __init__(self, before: int, planes: int, stride: int) -> None:
         super().__init__()
-        self.branch = nn.Sequential(*branch)
+        after = 4 * planes
+        branch = [*_normed(before, planes, 1), nn.ReLU(), *_normed(planes, planes, 3, stride)]
+        self.branch = nn.Sequential(*branch, nn.ReLU(), *_normed(planes, after, 1))
         same = stride == 1 and before == after
         self.shortcut = nn.Sequential(*([] if same else _normed(before, after, 1, stride)))
 
@@ -27,33 +29,21 @@ class _Residual(nn.Module):
         return torch.relu(self.branch(x) + self.shortcut(x))
 
 
-def _basic(before: int, planes: int, stride: int) -> tuple[_Residual, int]:
-    branch = [*_normed(before, planes, 3, stride), nn.ReLU(), *_normed(planes, planes, 3)]
-    return _Residual(branch, before, planes, stride), planes
-
-
-def _bottleneck(before: int, planes: int, stride: int) -> tuple[_Residual, int]:
-    after = 4 * planes
-    branch = [*_normed(before, planes, 1), nn.ReLU(), *_normed(planes, planes, 3, stride)]
-    branch += [nn.ReLU(), *_normed(planes, after, 1)]
-    return _Residual(branch, before, after, stride), after
-
-
-class _ResNet(nn.Module):
-    def __init__(
-        self, stem: nn.Module, channels: int, depths: tuple[int, ...], bottleneck: bool,
-        classes: int,
-    ) -> None:  # fmt: skip
+class _ResNet50(nn.Module):
+    def __init__(self, channels: int, classes: int, image_channels: int) -> None:
         super().__init__()
-        block = _bottleneck if bottleneck else _basic
-        self.stem = stem
+        self.stem = nn.Sequential(
+            *_normed(image_channels, channels, 7, stride=2),
+            nn.ReLU(),
+            nn.MaxPool2d(3, 2, padding=1),
+        )
         before = channels
-        blocks: list[nn.Module] = []
-        for stage, depth in enumerate(depths):
+        blocks = []
+        for stage, depth in enumerate((3, 4, 6, 3)):
             for number in range(depth):
                 stride = 2 if stage and not number else 1
-                made, before = block(before, channels << stage, stride)
-                blocks.append(made)
+                blocks.append(_Bottleneck(before, channels << stage, stride))
+                before = 4 * channels << stage
         self.blocks = nn.Sequential(*blocks)
         self.classifier = nn.Linear(before, classes)
 
@@ -61,19 +51,7 @@ class _ResNet(nn.Module):
         return self.classifier(self.blocks(self.stem(images)).mean((2, 3)))
 
 
-@register("resnet18", filters=())
-def resnet18(classes: int, shape: tuple[int, int, int], width: float) -> nn.Module:
-    """Return ResNet-18 with a 3x3 stem and no first pool, for images of 32x32 pixels."""
-    channels = scaled(64, width)
-    stem = nn.Sequential(*_normed(shape[0], channels, 3), nn.ReLU())
-    return _ResNet(stem, channels, (2, 2, 2, 2), bottleneck=False, classes=classes)
-
-
 @register("resnet50", filters=())
 def resnet50(classes: int, shape: tuple[int, int, int], width: float) -> nn.Module:
     """Return ResNet-50 (its version with the stride in the 3x3 convolution)."""
-    channels = scaled(64, width)
-    stem = nn.Sequential(
-        *_normed(shape[0], channels, 7, stride=2), nn.ReLU(), nn.MaxPool2d(3, 2, padding=1)
-    )
-    return _ResNet(stem, channels, (3, 4, 6, 3), bottleneck=True, classes=classes)
+    return _ResNet50(scaled(64, width), classes, shape[0])

@@ -1,12 +1,17 @@
-"""Residual networks for 32x32 images (He et al. 2016, section 4.2): ResNet-20, -32, -56."""
+"""Residual networks of basic blocks for small images: ResNet-20, -32, -56, and -18.
+
+Source: He et al. 2016, section 4.2; the widths and depths of ResNet-18 are those of its table 1.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gst.models import scaled
+from gst.models import FilterLayer, scaled
 from gst.registry import register
 
 
@@ -21,6 +26,24 @@ class _Subsample(nn.Module):
         return F.pad(x[:, :, ::2, ::2], (0, 0, 0, 0, self.more // 2, self.more - self.more // 2))
 
 
+class _GatedSum(nn.Module):
+    """The sum of a block's branch and its shortcut, which a gate of 0 closes in a channel.
+
+    Where the gate is 1, the sum is the same as without it, to the last bit.
+    """
+
+    gate: Tensor
+
+    def __init__(self, shortcut: nn.Module, channels: int) -> None:
+        super().__init__()
+        self.shortcut = shortcut
+        self.register_buffer("gate", torch.ones(channels))
+
+    def forward(self, branch: Tensor, x: Tensor) -> Tensor:
+        gate = self.gate.to(branch.dtype).view(-1, 1, 1)
+        return torch.addcmul(branch, self.shortcut(x), gate)
+
+
 class _Block(nn.Module):
     def __init__(self, before: int, after: int, stride: int, projection: bool) -> None:
         super().__init__()
@@ -28,63 +51,168 @@ class _Block(nn.Module):
         self.norm1 = nn.BatchNorm2d(after)
         self.conv2 = nn.Conv2d(after, after, 3, padding=1, bias=False)
         self.norm2 = nn.BatchNorm2d(after)
-        self.shortcut: nn.Module = nn.Identity()
+        shortcut: nn.Module = nn.Identity()
         if stride != 1 or before != after:
-            self.shortcut = (
+            shortcut = (
                 nn.Sequential(
                     nn.Conv2d(before, after, 1, stride, bias=False), nn.BatchNorm2d(after)
                 )
                 if projection
                 else _Subsample(after - before)
             )
+        self.sum = _GatedSum(shortcut, after)
 
     def forward(self, x: Tensor) -> Tensor:
         y = torch.relu(self.norm1(self.conv1(x)))
-        return torch.relu(self.norm2(self.conv2(y)) + self.shortcut(x))
+        return torch.relu(self.sum(self.norm2(self.conv2(y)), x))
 
 
-class _ResNetCifar(nn.Module):
+class _ResNet(nn.Module):
+    """A 3x3 stem, stages of basic blocks that halve the image from the second on, a dense layer.
+
+    Args:
+        stages: Channels of each stage.
+        blocks: Number of blocks in each.
+        classes: Number of classes.
+        shape: Channels, height and width of an image.
+        width: Factor on the number of channels.
+        projection: Whether shortcuts between stages are 1x1 convolutions, or have no parameters.
+    """
+
     def __init__(
-        self, depth: int, classes: int, shape: tuple[int, int, int], width: float, projection: bool
+        self,
+        stages: Sequence[int],
+        blocks: int,
+        classes: int,
+        shape: tuple[int, int, int],
+        width: float,
+        *,
+        projection: bool,
     ) -> None:
         super().__init__()
-        stages = [scaled(16, width), scaled(32, width), scaled(64, width)]
-        channels = stages[0]
+        channels = scaled(stages[0], width)
         self.conv = nn.Conv2d(shape[0], channels, 3, padding=1, bias=False)
         self.norm = nn.BatchNorm2d(channels)
-        blocks = []
-        for stage, after in enumerate(stages):
-            for number in range((depth - 2) // 6):
+        made = []
+        for stage, wide in enumerate(stages):
+            after = scaled(wide, width)
+            for number in range(blocks):
                 stride = 2 if stage and not number else 1
-                blocks.append(_Block(channels, after, stride, projection))
+                made.append(_Block(channels, after, stride, projection))
                 channels = after
-        self.blocks = nn.Sequential(*blocks)
+        self.blocks = nn.Sequential(*made)
         self.classifier = nn.Linear(channels, classes)
 
     def forward(self, images: Tensor) -> Tensor:
+        """Map images [B, C, H, W] to logits [B, classes]."""
         x = self.blocks(torch.relu(self.norm(self.conv(images))))
         return self.classifier(x.mean((2, 3)))
 
+    def filter_layers(self) -> list[FilterLayer]:
+        """Return both convolutions of every block, in network order."""
+        convolutions = {
+            name for name, layer in self.named_modules() if isinstance(layer, nn.Conv2d)
+        }
+        layers = []
+        for number in range(len(self.blocks)):
+            here, after = f"blocks.{number}", f"blocks.{number + 1}"
+            readers = [f"{after}.conv1", f"{after}.sum.shortcut.0"]
+            readers = [name for name in readers if name in convolutions] or ["classifier"]
+            conv, norm, total = f"{here}.conv2", f"{here}.norm2", f"{here}.sum"
+            layers += [
+                FilterLayer(f"{here}.conv1", f"{here}.norm1", f"{here}.norm1", readers=(conv,)),
+                FilterLayer(conv, norm, total, tuple(readers), gate=f"{total}.gate"),
+            ]
+        return layers
 
-@register("resnet20", filters=())
+
+@register(
+    "resnet20",
+    filters=(
+        16, 16, 16, 16, 16, 16,
+        32, 32, 32, 32, 32, 32,
+        64, 64, 64, 64, 64, 64,
+    ),
+)  # fmt: skip
 def resnet20(classes: int, shape: tuple[int, int, int], width: float) -> nn.Module:
     """Return ResNet-20 with projection shortcuts: 270,896 prunable weights."""
-    return _ResNetCifar(20, classes, shape, width, projection=True)
+    return _ResNet((16, 32, 64), 3, classes, shape, width, projection=True)
 
 
-@register("resnet32", filters=())
-def resnet32(classes: int, shape: tuple[int, int, int], width: float) -> nn.Module:
-    """Return ResNet-32 with projection shortcuts."""
-    return _ResNetCifar(32, classes, shape, width, projection=True)
-
-
-@register("resnet20-a", filters=())
+@register(
+    "resnet20-a",
+    filters=(
+        16, 16, 16, 16, 16, 16,
+        32, 32, 32, 32, 32, 32,
+        64, 64, 64, 64, 64, 64,
+    ),
+)  # fmt: skip
 def resnet20_a(classes: int, shape: tuple[int, int, int], width: float) -> nn.Module:
     """Return ResNet-20 with shortcuts that have no parameters."""
-    return _ResNetCifar(20, classes, shape, width, projection=False)
+    return _ResNet((16, 32, 64), 3, classes, shape, width, projection=False)
 
 
-@register("resnet56-a", filters=())
+@register(
+    "resnet32",
+    filters=(
+        16, 16, 16, 16, 16, 16, 16, 16, 16, 16,
+        32, 32, 32, 32, 32, 32, 32, 32, 32, 32,
+        64, 64, 64, 64, 64, 64, 64, 64, 64, 64,
+    ),
+)  # fmt: skip
+def resnet32(classes: int, shape: tuple[int, int, int], width: float) -> nn.Module:
+    """Return ResNet-32 with projection shortcuts."""
+    return _ResNet((16, 32, 64), 5, classes, shape, width, projection=True)
+
+
+@register(
+    "resnet32-a",
+    filters=(
+        16, 16, 16, 16, 16, 16, 16, 16, 16, 16,
+        32, 32, 32, 32, 32, 32, 32, 32, 32, 32,
+        64, 64, 64, 64, 64, 64, 64, 64, 64, 64,
+    ),
+)  # fmt: skip
+def resnet32_a(classes: int, shape: tuple[int, int, int], width: float) -> nn.Module:
+    """Return ResNet-32 with shortcuts that have no parameters."""
+    return _ResNet((16, 32, 64), 5, classes, shape, width, projection=False)
+
+
+@register(
+    "resnet56",
+    filters=(
+        16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16,
+        32, 32, 32, 32, 32, 32, 32, 32, 32, 32, 32, 32, 32, 32, 32, 32, 32, 32,
+        64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64,
+    ),
+)  # fmt: skip
+def resnet56(classes: int, shape: tuple[int, int, int], width: float) -> nn.Module:
+    """Return ResNet-56 with projection shortcuts."""
+    return _ResNet((16, 32, 64), 9, classes, shape, width, projection=True)
+
+
+@register(
+    "resnet56-a",
+    filters=(
+        16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16,
+        32, 32, 32, 32, 32, 32, 32, 32, 32, 32, 32, 32, 32, 32, 32, 32, 32, 32,
+        64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64,
+    ),
+)  # fmt: skip
 def resnet56_a(classes: int, shape: tuple[int, int, int], width: float) -> nn.Module:
     """Return ResNet-56 with shortcuts that have no parameters."""
-    return _ResNetCifar(56, classes, shape, width, projection=False)
+    return _ResNet((16, 32, 64), 9, classes, shape, width, projection=False)
+
+
+@register(
+    "resnet18",
+    filters=(
+        64, 64, 64, 64,
+        128, 128, 128, 128,
+        256, 256, 256, 256,
+        512, 512, 512, 512,
+    ),
+)  # fmt: skip
+def resnet18(classes: int, shape: tuple[int, int, int], width: float) -> nn.Module:
+    """Return ResNet-18 with a 3x3 stem and no first pool, for images of 32x32 pixels."""
+    return _ResNet((64, 128, 256, 512), 2, classes, shape, width, projection=True)

@@ -59,9 +59,11 @@ class Vgg(nn.Module):
 
     def filter_layers(self) -> list[FilterLayer]:
         """Return the convolutions whose filters can be pruned, in network order."""
+        names = [f"features.conv{n}" for n in range(1, self.convolutions + 1)]
+        norms = [f"features.norm{n}" for n in range(1, self.convolutions + 1)]
         return [
-            FilterLayer(f"features.conv{n}", f"features.norm{n}")
-            for n in range(1, self.convolutions + 1)
+            FilterLayer(conv, norm, activation=norm, readers=(reader,))
+            for conv, norm, reader in zip(names, norms, [*names[1:], "classifier"], strict=True)
         ]
 
 

@@ -56,6 +56,27 @@ def lowest(scores: Tensor, alive: Tensor, number: int) -> Tensor:
     return chosen
 
 
+def remove_lowest(scores: Mapping[str, Tensor], masks: Masks, number: int) -> Masks:
+    """Remove the weights of lowest scores over all layers together.
+
+    Args:
+        scores: For each masked parameter its weights' scores, [R, ...].
+        masks: Masks before, of the same shapes.
+        number: How many living weights to remove in each replicate.
+
+    Returns:
+        Masks after; nested in those before.
+    """
+    alive = torch.cat([mask.flatten(1) for mask in masks.values()], dim=1)
+    flat = torch.cat([scores[name].flatten(1) for name in masks], dim=1)
+    left = alive & ~lowest(flat, alive, number)
+    sizes = [mask[0].numel() for mask in masks.values()]
+    return {
+        name: part.reshape(masks[name].shape)
+        for name, part in zip(masks, left.split(sizes, dim=1), strict=True)
+    }
+
+
 def prune_globally(scores: Mapping[str, Tensor], masks: Masks, fraction: float) -> Masks:
     """Remove a fraction of the living weights, the lowest scores over all layers together.
 
@@ -75,11 +96,4 @@ def prune_globally(scores: Mapping[str, Tensor], masks: Masks, fraction: float) 
     counts = count(masks)
     if len(set(counts)) != 1:
         raise ValueError(f"the replicates have different numbers of living weights: {counts}")
-    alive = torch.cat([mask.flatten(1) for mask in masks.values()], dim=1)
-    flat = torch.cat([scores[name].flatten(1) for name in masks], dim=1)
-    left = alive & ~lowest(flat, alive, share(counts[0], fraction))
-    sizes = [mask[0].numel() for mask in masks.values()]
-    return {
-        name: part.reshape(masks[name].shape)
-        for name, part in zip(masks, left.split(sizes, dim=1), strict=True)
-    }
+    return remove_lowest(scores, masks, share(counts[0], fraction))

@@ -92,6 +92,7 @@ class Checkpoint:
         for slot, stacks in state.moments.items():
             for name, stack in stacks.items():
                 arrays[f"moments/{slot}/{name}"] = stack.cpu().numpy()
+        arrays |= {f"memory/{name}": kept.cpu().numpy() for name, kept in state.memory.items()}
         arrays["epoch/loss"] = state.loss.cpu().numpy()
         arrays["epoch/correct"] = state.correct.cpu().numpy()
         for epoch, kept in state.snapshots.items():
@@ -135,6 +136,10 @@ class Checkpoint:
                 stack.copy_(torch.from_numpy(groups["moments"][f"{slot}/{name}"]))
         state.loss.copy_(torch.from_numpy(groups["epoch"]["loss"]))
         state.correct.copy_(torch.from_numpy(groups["epoch"]["correct"]))
+        state.memory = {
+            name: torch.from_numpy(array).to(state.cohort.device)
+            for name, array in groups.get("memory", {}).items()
+        }
         for name, array in groups.get("snapshot", {}).items():
             epoch, rest = name.split("/", 1)
             state.snapshots.setdefault(int(epoch), {})[rest] = array

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from gst import models
+from gst.models.dropout import Dropout
 from gst.randomness import key
 from gst.recipe import Network
 
@@ -17,11 +18,19 @@ _ALIGNMENT = 16  # float32 numbers in 64 bytes
 
 
 def _stack(parts: Sequence[Tensor], device: torch.device) -> Tensor:
-    """Stack tensors so that each begins where it would begin alone, at 64 bytes."""
+    """Stack tensors so that each begins where it would begin alone, at 64 bytes.
+
+    Those of four dimensions lie in memory as channels_last, which convolutions prefer.
+    """
     shape, size = parts[0].shape, parts[0].numel()
     stride = -(-size // _ALIGNMENT) * _ALIGNMENT
     storage = torch.zeros(len(parts), stride, dtype=parts[0].dtype, device=device)
-    stacked = storage[:, :size].unflatten(1, shape) if shape else storage[:, 0]
+    if len(shape) == 4:
+        out, channels, height, width = shape
+        stacked = storage[:, :size].unflatten(1, (out, height, width, channels))
+        stacked = stacked.permute(0, 1, 4, 2, 3)
+    else:
+        stacked = storage[:, :size].unflatten(1, shape) if shape else storage[:, 0]
     for row, part in zip(stacked, parts, strict=True):
         row.copy_(part)
     return stacked
@@ -110,7 +119,8 @@ class Cohort:
             shape: Channels, height and width of an image.
             keys: One key a replicate, of the stream that its initial weights are drawn from.
             device: Where it lives.
-            stacked: Run networks of dense layers on the stacks, all replicates at once.
+            stacked: Run networks of dense layers on the stacks, all replicates at once, but for
+                those with dropout.
         """
         self.modules = [
             models.build(network, classes, shape, torch.Generator().manual_seed(k)) for k in keys
@@ -122,7 +132,10 @@ class Cohort:
         dense = isinstance(first, nn.Sequential) and all(
             isinstance(layer, nn.Flatten | nn.Linear | nn.ReLU) for layer in first
         )
-        self._layers = list(first.named_children()) if stacked and dense else None
+        stacked = stacked and dense and not network.dropout
+        self._layers = list(first.named_children()) if stacked else None
+        layers = [layer for module in self.modules for layer in module.modules()]
+        self._dropouts = [layer for layer in layers if isinstance(layer, Dropout)]
         if self._layers is not None:
             self._grads = self.like_weights()
             self.leaves = [weight.requires_grad_() for weight in self.weights.values()]
@@ -177,12 +190,16 @@ class Cohort:
         for module in self.modules:
             module.train(mode)
 
+    def seed_dropout(self, keys: Sequence[int]) -> None:
+        """Set the keys, one a replicate, that the next step's dropout is drawn from."""
+        for layer, own in zip(self._dropouts, keys, strict=True):
+            layer.key = own
+
     def __call__(self, images: Tensor) -> Tensor:
         """Map images [R, B, C, H, W] to logits [R, B, classes]."""
         if self._layers is None:
-            return torch.stack(
-                [module(_aligned(x)) for module, x in zip(self.modules, images, strict=True)]
-            )
+            inputs = [_aligned(x.contiguous(memory_format=torch.channels_last)) for x in images]
+            return torch.stack([module(x) for module, x in zip(self.modules, inputs, strict=True)])
         x = images
         for name, layer in self._layers:
             if isinstance(layer, nn.Linear):

@@ -15,7 +15,7 @@ from torch import Tensor
 from gst.data.device import EpochBatches, Normalise, to_device
 from gst.data.loaded import Dataset
 from gst.pruning.mask import Masks, count
-from gst.randomness import generator
+from gst.randomness import generator, key
 from gst.recipe import Recipe
 from gst.training.cohort import Cohort, initial_keys, prunable
 from gst.training.evaluate import casting, evaluate, losses
@@ -80,6 +80,7 @@ class TrainingState:
         step: Number of steps done in that epoch.
         rows: The metrics of every finished epoch, one row a replicate and epoch.
         snapshots: The states kept so far, by number of finished epochs.
+        memory: What the intervention remembers, by names of its own; a checkpoint keeps it.
         loss: Loss of each example trained on in this epoch, in order of training, [R, N].
         correct: Whether it was classified as labelled, bool [R, N].
     """
@@ -113,8 +114,14 @@ class TrainingState:
         self.step = 0
         self.rows: list[Row] = []
         self.snapshots: dict[int, dict[str, np.ndarray]] = {}
+        self.memory: dict[str, Tensor] = {}
         self.loss = torch.zeros(len(self.seeds), examples, device=device)
         self.correct = torch.zeros_like(self.loss, dtype=torch.bool)
+
+    @property
+    def steps_an_epoch(self) -> int:
+        """Number of steps in an epoch, its last and perhaps smaller batch included."""
+        return -(-self.loss.shape[1] // self.recipe.training.batch_size)
 
     def mask(self, name: str) -> Tensor:
         """Return the mask of a parameter, bool [R, ...]; all True if nothing was pruned."""
@@ -183,11 +190,12 @@ def train(
     """
     settings = state.recipe.training
     cohort, leaves = state.cohort, state.cohort.leaves
+    intervention.attach(state)
     if not state.rows:
         started = time.perf_counter()
         before = _measure(state, data)
-        removed = intervention.before_first_step(state)
-        _record(state, data, before, removed, started, trained=False)
+        targets = intervention.before_first_step(state)
+        _record(state, data, before, targets, started, trained=False)
     while state.epoch < settings.epochs:
         started = time.perf_counter()
         batches = EpochBatches(
@@ -202,6 +210,9 @@ def train(
         )
         cohort.train()
         for step in range(state.step, len(batches)):
+            if state.recipe.network.dropout:
+                place = state.recipe.level, state.epoch, step
+                cohort.seed_dropout([key(seed, "dropout", *place) for seed in state.seeds])
             inputs, labels = batches[step]
             with casting(inputs.device, settings.precision):
                 logits = cohort(inputs)
@@ -217,10 +228,10 @@ def train(
             state.step = step + 1
             pause(state)
         before = _measure(state, data)
-        removed = intervention.end_of_epoch(state)
+        targets = intervention.end_of_epoch(state)
         state.epoch += 1
         state.step = 0
-        _record(state, data, before, removed, started, trained=True)
+        _record(state, data, before, targets, started, trained=True)
         progress(state.rows[-len(state.seeds) :])
         if state.epoch in state.recipe.snapshots:
             state.snapshots[state.epoch] = state.arrays()
@@ -244,18 +255,18 @@ def _record(
     state: TrainingState,
     data: DeviceData,
     before: dict[str, list[float]],
-    removed: int,
+    targets: int,
     started: float,
     *,
     trained: bool,
 ) -> None:
     """Add the rows of an epoch just finished, or of the state before the first step."""
     replicates = range(len(state.seeds))
-    after = _measure(state, data)["test_accuracy"] if removed else None
+    after = _measure(state, data)["test_accuracy"] if targets else None
     total = sum(state.cohort.weights[name][0].numel() for name in state.prunable)
     remaining = state.remaining()
     last = max(state.epoch - 1, state.recipe.first_epoch)
-    steps = -(-len(data.images) // state.recipe.training.batch_size)
+    steps = state.steps_an_epoch
     lr = learning_rate(state.recipe.training, last, steps - 1, steps) if trained else math.nan
     loss = [row.double().mean().item() if trained else math.nan for row in state.loss]
     correct = [row.double().mean().item() if trained else math.nan for row in state.correct]
@@ -272,7 +283,7 @@ def _record(
             "density": remaining[r] / total,
             "accuracy_before": before["test_accuracy"][r] if after else math.nan,
             "accuracy_after": after[r] if after else math.nan,
-            "removed": removed,
+            "targets": targets,
             "seconds": seconds,
         }
         for r in replicates

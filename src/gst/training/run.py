@@ -30,7 +30,8 @@ from gst.artifacts import (
 from gst.data.device import to_device
 from gst.data.loaded import Dataset, LabelDraw
 from gst.layout import snapshot_name
-from gst.recipe import Recipe, jsonable
+from gst.pruning.size import parameters_left
+from gst.recipe import Network, Recipe, jsonable
 from gst.training import interventions
 from gst.training.checkpoint import Checkpoint
 from gst.training.cohort import prunable
@@ -91,7 +92,6 @@ def run(job: Job, dataset: Dataset, labels: LabelDraw) -> None:
             progress=_progress(job.recipe),
         )
     _write(job, state, data, dataset)
-    batches = -(-len(data.images) // job.recipe.training.batch_size)
     _write_record(
         job,
         state,
@@ -99,7 +99,7 @@ def run(job: Job, dataset: Dataset, labels: LabelDraw) -> None:
         started=started.isoformat(timespec="seconds"),
         seconds=round(time.perf_counter() - clock, 3),
         seconds_to_first_step=round(first_step, 3),
-        steps=batches * (job.recipe.training.epochs - job.recipe.first_epoch),
+        steps=state.steps_an_epoch * (job.recipe.training.epochs - job.recipe.first_epoch),
     )
     checkpoint.remove()
 
@@ -132,8 +132,8 @@ def _progress(recipe: Recipe) -> Callable[[list[Row]], None]:
             f"train loss {mean('train_loss'):.4f}  accuracy {mean('train_accuracy'):.4f}  "
             f"test accuracy {mean('test_accuracy'):.4f}  {rows[0]['seconds']:.2f} s"
         )
-        if rows[0]["removed"]:
-            line += f"  pruned {rows[0]['removed']}: {mean('accuracy_after'):.4f}"
+        if rows[0]["targets"]:
+            line += f"  event on {rows[0]['targets']}: {mean('accuracy_after'):.4f}"
         if bar.disable:
             print(line, flush=True)
         else:
@@ -178,6 +178,10 @@ def _write_record(job: Job, state: TrainingState, dataset: Dataset, **times: Any
         models.build(full, len(dataset.classes), dataset.shape, torch.Generator()), full
     )
     remaining = state.remaining()
+    left = [
+        parameters_left(module, {name: mask[r] for name, mask in state.masks.items()})
+        for r in range(len(state.seeds))
+    ]
     finite = torch.stack(
         [weight.flatten(1).isfinite().all(1) for weight in state.cohort.weights.values()]
     ).all(0)
@@ -195,6 +199,8 @@ def _write_record(job: Job, state: TrainingState, dataset: Dataset, **times: Any
             "seeds": list(job.seeds),
             "diverged": [s for s, fine in zip(job.seeds, finite.tolist(), strict=True) if not fine],
             "parameters": sum(p.numel() for p in module.parameters()),
+            "parameters_left": [own for own, _ in left],
+            "parameters_physical": [physical for _, physical in left],
             "prunable": total,
             "remaining": remaining,
             "density": [n / total for n in remaining],
@@ -210,6 +216,6 @@ def _write_record(job: Job, state: TrainingState, dataset: Dataset, **times: Any
     )
 
 
-def _prunable_weights(module: nn.Module, network: Any) -> int:
+def _prunable_weights(module: nn.Module, network: Network) -> int:
     parameters = dict(module.named_parameters())
     return sum(parameters[name].numel() for name in prunable(module, network))

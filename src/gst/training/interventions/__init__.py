@@ -18,9 +18,13 @@ if TYPE_CHECKING:
 class Intervention:
     """Leaves training alone; every kind overrides the moments that it needs.
 
-    A moment that prunes returns the number of weights or filters that it removed from each
-    replicate. Accuracy is then taken again, and the event recorded.
+    A moment that prunes, or puts noise on weights, returns the number of weights or filters that
+    it hit in each replicate. Accuracy is then taken again, and the event recorded. What must
+    survive a checkpoint goes to `state.memory`.
     """
+
+    def attach(self, state: TrainingState) -> None:
+        """Make ready for a run that begins or goes on, such as by watching its modules."""
 
     def before_first_step(self, state: TrainingState) -> int:
         """Act on the cohort before a run's first step."""

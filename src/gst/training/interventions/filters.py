@@ -3,86 +3,137 @@
 from __future__ import annotations
 
 import torch
+from torch import Tensor
 
 from gst import registry
 from gst.models import FilterLayer
+from gst.pruning.filter_scores import Filters
 from gst.pruning.mask import lowest
-from gst.randomness import key
-from gst.recipe import FilterPruning
+from gst.recipe import FilterPruning, FilterSchedule, Target
 from gst.registry import register
 from gst.training.interventions import Intervention
+from gst.training.interventions.activations import memory_name, watch
+from gst.training.interventions.targets import priority
 from gst.training.loop import TrainingState
 
+SCORES = "gst.pruning.filter_scores"
 
-def last_layers(state: TrainingState, number: int) -> list[FilterLayer]:
-    """Return the network's last prunable convolutions, in network order."""
+
+def last_layers(state: TrainingState, number: int | None) -> list[FilterLayer]:
+    """Return the network's last prunable convolutions, in network order; all if None."""
     layers: list[FilterLayer] = state.cohort.modules[0].filter_layers()  # type: ignore[operator]
-    return layers[len(layers) - number :]
+    return layers if number is None else layers[len(layers) - number :]
 
 
-def prune_layer(
-    state: TrainingState, layer: FilterLayer, keep: int, target: str, score: str
-) -> int:
-    """Prune a layer until `keep` of its filters live, in every replicate.
+def living(state: TrainingState, layer: FilterLayer) -> Tensor:
+    """Return which filters of a layer are not pruned, bool [R, F]."""
+    return state.mask(f"{layer.norm}.weight")
 
-    A pruned filter's weights and bias, and the scale and shift of its batch norm, are masked,
-    so that its channel is exactly zero.
+
+def choose(
+    state: TrainingState,
+    layer: FilterLayer,
+    candidates: Tensor,
+    keep: int,
+    target: Target,
+    score: str,
+) -> Tensor:
+    """Choose filters of a layer, in every replicate, so that `keep` candidates are left.
 
     Args:
         state: The run.
         layer: The layer.
-        keep: Number of filters to leave.
-        target: "S" removes the lowest scores, "L" the highest, "R" random filters.
+        candidates: Which filters may be chosen, bool [R, F]; as many in each replicate.
+        keep: Number of candidates to leave.
+        target: "S" chooses the lowest scores, "L" the highest, "R" random filters.
         score: Name of the registered filter score.
 
     Returns:
-        How many filters were removed from each replicate.
+        The chosen filters, bool [R, F].
     """
-    weights = state.cohort.weights[f"{layer.conv}.weight"].detach()
-    alive = state.mask(f"{layer.norm}.weight")
-    remove = int(alive[0].sum()) - keep
-    if target == "R":
-        scores = torch.stack(
-            [
-                torch.rand(
-                    alive.shape[1],
-                    generator=torch.Generator().manual_seed(
-                        key(seed, f"prune {layer.conv}", state.epoch)
-                    ),
-                )
-                for seed in state.seeds
-            ]
-        ).to(weights.device)
-    else:
-        scores = registry.load("gst.pruning.filter_scores", score)(weights)
-        scores = -scores if target == "L" else scores
-    alive = alive & ~lowest(scores, alive, remove)
-    names = [f"{layer.conv}.weight", f"{layer.conv}.bias"]
-    names += [f"{layer.norm}.weight", f"{layer.norm}.bias"]
+    weights = state.cohort.weights
+    filters = Filters(
+        weights[f"{layer.conv}.weight"].detach(),
+        weights[f"{layer.norm}.weight"].detach(),
+        weights[f"{layer.norm}.bias"].detach(),
+        state.memory.get(memory_name(layer)),
+    )
+    scores = registry.load(SCORES, score)(filters)
+    number = int(candidates[0].sum()) - keep
+    return lowest(priority(state, layer.conv, scores, target), candidates, number)
+
+
+def prune(state: TrainingState, layer: FilterLayer, chosen: Tensor) -> int:
+    """Prune filters of a layer.
+
+    A pruned filter's weights and bias, and the scale and shift of its batch norm, are masked,
+    and a shortcut that ends in its channel is blocked, so that the channel is exactly zero.
+
+    Args:
+        state: The run.
+        layer: The layer.
+        chosen: Which filters to prune, bool [R, F]; as many in each replicate.
+
+    Returns:
+        How many filters were pruned in each replicate.
+    """
+    alive = living(state, layer) & ~chosen
     masks = {}
-    for name in names:
-        if name in state.cohort.weights:
-            like = state.cohort.weights[name]
-            masks[name] = alive.reshape(*alive.shape, *[1] * (like.dim() - 2)).expand_as(like)
+    for module in (layer.conv, layer.norm):
+        for name in (f"{module}.weight", f"{module}.bias"):
+            if name in state.cohort.weights:
+                like = state.cohort.weights[name]
+                masks[name] = alive.reshape(*alive.shape, *[1] * (like.dim() - 2)).expand_as(like)
     state.set_masks(masks)
-    return remove
+    if layer.gate is not None:
+        state.cohort.buffers[layer.gate].mul_(alive)
+    return int(chosen[0].sum())
+
+
+class FilterEvents(Intervention):
+    """Hits filters at the end of the scheduled epochs, layer by layer.
+
+    Attributes:
+        settings: The schedule.
+        layers: The layers that it names, in network order; there from `attach` on.
+    """
+
+    def __init__(self, settings: FilterSchedule) -> None:
+        self.settings = settings
+        self.layers: list[FilterLayer] = []
+
+    def attach(self, state: TrainingState) -> None:
+        """Find the layers, and watch their activations if the score needs them."""
+        self.layers = last_layers(state, self.settings.layers)
+        if registry.find(SCORES, self.settings.score).facts["watches"]:
+            watch(state, self.layers)
+
+    @torch.no_grad()
+    def end_of_epoch(self, state: TrainingState) -> int:
+        """Hit the layers whose schedule names this epoch."""
+        number = 0
+        for position, layer in enumerate(self.layers):
+            events = self.settings.events(position)
+            if state.epoch in events:
+                filters = state.cohort.weights[f"{layer.norm}.weight"].shape[1]
+                keep = self.settings.kept(position, filters, events.index(state.epoch) + 1)
+                number += self.hit(state, layer, keep)
+        return number
+
+    def hit(self, state: TrainingState, layer: FilterLayer, keep: int) -> int:
+        """Hit a layer so that `keep` of its filters are not hit yet; return how many it hit."""
+        raise NotImplementedError
 
 
 @register("filters")
-class PruneFilters(Intervention):
-    """Removes filters at the end of the scheduled epochs, layer by layer."""
+class PruneFilters(FilterEvents):
+    """Removes filters."""
 
-    def __init__(self, settings: FilterPruning) -> None:
-        self.settings = settings
+    settings: FilterPruning
 
-    def end_of_epoch(self, state: TrainingState) -> int:
-        """Prune the layers whose schedule names this epoch."""
+    def hit(self, state: TrainingState, layer: FilterLayer, keep: int) -> int:
+        """Prune a layer until `keep` of its filters live."""
         s = self.settings
-        removed = 0
-        for position, layer in enumerate(last_layers(state, len(s.fractions))):
-            events = s.events(position)
-            if state.epoch in events:
-                filters = state.cohort.weights[f"{layer.norm}.weight"].shape[1]
-                keep = s.kept(position, filters, events.index(state.epoch) + 1)
-                removed += prune_layer(state, layer, keep, s.target, s.score)
-        return removed
+        return prune(
+            state, layer, choose(state, layer, living(state, layer), keep, s.target, s.score)
+        )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from gst.recipe import ScratchPruning, final_filters
 from gst.registry import register
 from gst.training.interventions import Intervention
-from gst.training.interventions.filters import last_layers, prune_layer
+from gst.training.interventions.filters import choose, last_layers, living, prune
 from gst.training.loop import TrainingState
 
 
@@ -19,10 +19,9 @@ class PruneAtStart(Intervention):
     def before_first_step(self, state: TrainingState) -> int:
         """Prune every layer to its final width."""
         s = self.settings
-        removed = 0
-        layers = last_layers(state, len(s.fractions))
-        for layer, fraction in zip(layers, s.fractions, strict=True):
-            filters = state.cohort.weights[f"{layer.norm}.weight"].shape[1]
-            keep = final_filters(fraction, filters)
-            removed += prune_layer(state, layer, keep, "S", s.score)
-        return removed
+        number = 0
+        for position, layer in enumerate(last_layers(state, s.layers)):
+            alive = living(state, layer)
+            keep = final_filters(s.fraction(position), alive.shape[1])
+            number += prune(state, layer, choose(state, layer, alive, keep, "S", s.score))
+        return number
