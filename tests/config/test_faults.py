@@ -12,6 +12,10 @@ Faults = Callable[[str], tuple[str, ...]]
 # What a study says of the benchmark, and what the one fault says.
 IN_REG = "study.yaml: benchmarks.reg."
 IN_STAB = "study.yaml: benchmarks.stab."
+NOISE = (
+    "{{kind: noise, noise: {}, batches: {}, fractions: [0.3], first_epochs: [1], "
+    "last_epochs: [6], period: 2, target: L}}"
+)
 CHANGES = {
     "unknown key": ("reg: {nois: [1]}", f"{IN_REG}nois: unknown key; did you mean noise?"),
     "unknown key, none near": ("reg: {zzz: 1}", f"{IN_REG}zzz: unknown key. Known: dataset, "),
@@ -78,7 +82,24 @@ CHANGES = {
     ),
     "a layer pruned away": (
         "stab: {variants: {scratch: {fractions: [0.3, 1]}}}",
-        f"{IN_STAB}variants.scratch.fractions[1]: found 1; ... below 1",
+        f"{IN_STAB}variants.scratch.fractions[1]: found 1; needed: a number above 0 and below 1",
+    ),
+    "all layers pruned away": (
+        "stab: {variants: {scratch: {fractions: 1}}}",
+        f"{IN_STAB}variants.scratch.fractions: found 1; needed: a number above 0 and below 1, or a",
+    ),
+    "all weights pruned gradually": (
+        "stab: {variants: {gradual: {kind: gradual, fraction: 1, first_epoch: 1, last_epoch: 5, "
+        "period: 2, target: S}}}",
+        f"{IN_STAB}variants.gradual.fraction: found 1; needed: a number above 0 and below 1",
+    ),
+    "a layer that loses no filter": (
+        "stab: {variants: {slow: {fractions: [0.01, 0.9]}}}",
+        f"{IN_STAB}variants.slow.fractions: 0.01 of the 64 filters of layer 1 of 2 is less than",
+    ),
+    "layers that lose no filter at a width": (
+        "stab: {network: {width: 0.125}, variants: {slow: null, scratch: {fractions: 0.3}}}",
+        f"{IN_STAB}variants.scratch.fractions: 0.3 of the 2 filters of layer 1 of 5 is less than",
     ),
     "more layers than there are": (
         "stab: {variants: {scratch: {fractions: [0.1, 0.1, 0.1, 0.1, 0.1, 0.1]}}}",
@@ -92,13 +113,63 @@ CHANGES = {
         "stab: {variants: {slow: {first_epochs: [7, 2]}}}",
         f"{IN_STAB}variants.slow: first epoch 7 comes after last epoch 6",
     ),
+    "epochs a layer, but one fraction": (
+        "stab: {variants: {slow: {fractions: 0.5}}}",
+        f"{IN_STAB}variants.slow: fractions is one number for all layers, so epochs must be one",
+    ),
+    "period longer than every window": (
+        "stab: {variants: {slow: {period: 8}}}",
+        f"{IN_STAB}variants.slow: period 8 is longer than the longest window, 7 epochs, so no "
+        "layer is hit twice; write null to hit all filters at once",
+    ),
+    "period longer than the window": (
+        "stab: {variants: {gradual: {kind: gradual, fraction: 0.5, first_epoch: 1, last_epoch: 5, "
+        "period: 5, target: S}}}",
+        f"{IN_STAB}variants.gradual: period 5 is longer than the window, 4 epochs, so nothing is "
+        "pruned twice; write null",
+    ),
+    "period of nothing": (
+        "stab: {variants: {slow: {period: 0}}}",
+        "slow.period: found 0; needed: a",
+    ),
+    "weights return before they go": (
+        "stab: {variants: {dsd: {kind: dense-sparse-dense, fraction: 0.5, sparse_epoch: 5, "
+        "dense_epoch: 5}}}",
+        f"{IN_STAB}variants.dsd: dense_epoch 5 does not come after sparse_epoch 5",
+    ),
+    "weights return past the end": (
+        "stab: {variants: {dsd: {kind: dense-sparse-dense, fraction: 0.5, sparse_epoch: 5, "
+        "dense_epoch: 12}}}",
+        f"{IN_STAB}variants.dsd: an event at the end of epoch 12, but the last epoch is 11",
+    ),
+    "noise for no batch": (
+        f"stab: {{variants: {{zero: {NOISE.format('zero', 0)}}}}}",
+        f"{IN_STAB}variants.zero.batches: found 0; needed: a whole number above 0",
+    ),
+    "unknown noise": (
+        f"stab: {{variants: {{zero: {NOISE.format('zeros', 1)}}}}}",
+        f"{IN_STAB}variants.zero.noise: ... needed: zero, restore or gaussian; did you mean zero?",
+    ),
+    "noise on a network without filters": (
+        "stab: {network: {name: lenet-digits}, "
+        f"variants: {{slow: null, scratch: null, zero: {NOISE.format('zero', 1)}}}}}",
+        f"{IN_STAB}variants.zero: lenet-digits has no filters that can be pruned",
+    ),
+    "certain dropout": (
+        "stab: {network: {dropout: 1}}",
+        f"{IN_STAB}network.dropout: found 1; needed: a number at least 0 and below 1",
+    ),
+    "dropout below none": (
+        "stab: {network: {dropout: -0.1}}",
+        f"{IN_STAB}network.dropout: found -0.1; needed: a number at least 0 and below 1",
+    ),
     "pruning past the end": (
         "stab: {variants: {slow: {last_epochs: [6, 12]}}}",
-        f"{IN_STAB}variants.slow: pruning in epoch 12, but the last epoch is 11",
+        f"{IN_STAB}variants.slow: an event at the end of epoch 12, but the last epoch is 11",
     ),
     "weights pruned as filters": (
         "stab: {variants: {odd: {kind: weights}}}",
-        f'{IN_STAB}variants.odd.kind: found the text "weights"; needed: filters or scratch',
+        f'{IN_STAB}variants.odd.kind: found the text "weights"; needed: filters, noise, ...',
     ),
     "name that no path can hold": (
         "stab: {variants: {Bad/Name: null}}",
@@ -151,7 +222,58 @@ CHANGES = {
     ),
     "unknown filter score": (
         "stab: {variants: {scratch: {score: l3}}}",
-        f"{IN_STAB}variants.scratch.score: no 'l3' among filter_scores",
+        f"{IN_STAB}variants.scratch.score: no 'l3' among filter_scores; the nearest are: ... l1",
+    ),
+    "score of the training before it": (
+        "stab: {variants: {scratch: {score: activations}}}",
+        f"{IN_STAB}variants.scratch.score: activations watches the training, but scratch pruning",
+    ),
+    "score of weights for filters": (
+        "stab: {variants: {scratch: {score: magnitude}}}",
+        f"{IN_STAB}variants.scratch.score: no 'magnitude' among filter_scores; the nearest are: ",
+    ),
+    "score of filters for weights": (
+        "stab: {variants: {dsd: {kind: dense-sparse-dense, fraction: 0.5, sparse_epoch: 5, "
+        "dense_epoch: 6, score: l2}}}",
+        f"{IN_STAB}variants.dsd.score: no 'l2' among weight_scores; the nearest are: magnitude",
+    ),
+    "unknown kind of figure": (
+        "stab: {figures: {stability_a: stability_curve}}",
+        f"{IN_STAB}figures.stability_a: no 'stability_curve' among figures; the nearest are: "
+        "stability_curves",
+    ),
+    "figure of the other study": (
+        "stab: {figures: {stability_a: regularization_losses}}",
+        f"{IN_STAB}figures.stability_a: regularization_losses is a figure of the regularization",
+    ),
+    "figure named after the other study": (
+        "stab: {figures: {regularization_a: stability_curves}}",
+        f"{IN_STAB}figures.regularization_a: ... of this study begins with stability_",
+    ),
+    "figure named after another kind": (
+        "stab: {figures: {stability_gap: stability_curves}}",
+        f"{IN_STAB}figures.stability_gap: found stability_curves; stability_gap is the name of an",
+    ),
+    "figure that needs what is not measured": (
+        "stab: {flatness: null, figures: {stability_a: stability_flatness}}",
+        f"{IN_STAB}figures.stability_a: stability_flatness needs flatness, which the benchmark",
+    ),
+    "figure that needs a method": (
+        "reg: {methods: [pruned], figures: {regularization_a: regularization_error_epochs}}",
+        f"{IN_REG}figures.regularization_a: regularization_error_epochs needs extended, which",
+    ),
+    "figure of rates for two": (
+        "stab: {variants: {fast: {kind: filters, fractions: 0.5, first_epochs: 1, last_epochs: 9, "
+        "period: 4, target: S}}, figures: {stability_a: stability_rates}}",
+        f"{IN_STAB}figures.stability_a: stability_rates needs rates, which the benchmark lacks",
+    ),
+    "figure of noise for none": (
+        "stab: {figures: {stability_a: stability_noise}}",
+        f"{IN_STAB}figures.stability_a: stability_noise needs noise, which the benchmark lacks",
+    ),
+    "name that no figure can have": (
+        "stab: {figures: {stability_fig-2: stability_curves}}",
+        f"{IN_STAB}figures.stability_fig-2: ... needed: a name of letters, digits and '_'",
     ),
     "no filter left at a width": (
         "reg: {network: {width: 0.05}, methods: [pruned]}",
@@ -282,7 +404,7 @@ def test_faults_are_reported_all_at_once(faults: Faults) -> None:
         f"{IN_REG}el2n.epoch: found 6",
         f"{IN_STAB}variants.slow.target: found the text",
         f"{IN_STAB}variants.slow.score: no 'l3'",
-        f"{IN_STAB}variants.slow: pruning in epoch 9, but the last epoch is 7",
+        f"{IN_STAB}variants.slow: an event at the end of epoch 8, but the last epoch is 7",
         f"{IN_STAB}variants.scratch.fraction: unknown key",
         f"{IN_STAB}flatness.epoch: snapshot after epoch 9 of 8",
         f"{IN_STAB}flatness.directions: found 9",
@@ -309,6 +431,21 @@ def test_networks_without_filters_have_none_to_prune(faults: Faults) -> None:
         "variants.slow: lenet-digits has no filters that can be pruned",
         "variants.scratch: lenet-digits has no filters that can be pruned",
     ]
+
+
+def test_benchmarks_agree_on_the_kind_of_a_shared_figure(folder: Path, faults: Faults) -> None:
+    other = (folder / "benchmarks/stab.yaml").read_text()
+    (folder / "benchmarks/other.yaml").write_text(other)
+    (fault,) = faults("""
+        name: a
+        benchmarks:
+          stab: {figures: {stability_a: stability_curves, stability_b: stability_gap}}
+          other: {figures: {stability_a: stability_gap, stability_b: stability_gap}}
+        """)
+    assert fault == (
+        "study.yaml: benchmarks.other.figures.stability_a: found stability_gap; needed: "
+        "stability_curves, as in stab, since it is one figure"
+    )
 
 
 def test_syntax_faults_of_several_files_are_reported_together(folder: Path, faults: Faults) -> None:

@@ -57,9 +57,11 @@ def benchmarks(draw: st.DrawFn) -> dict[str, Any]:
             "pruning": {"kind": "weights", "fraction": draw(st.floats(0.05, 0.9))},
             "el2n": {"epoch": draw(st.integers(3, epochs))},
         }
-    last = draw(st.integers(0, epochs - 1))
-    pruned = {"kind": "filters", "fractions": [0.5], "last_epochs": [last], "target": "R"}
-    pruned |= {"first_epochs": [draw(st.integers(0, last))], "period": draw(st.integers(1, 9))}
+    first = draw(st.integers(0, epochs - 2))
+    window = draw(st.integers(1, epochs - 1 - first))
+    pruned = {"kind": "filters", "fractions": [0.5], "first_epochs": [first], "target": "R"}
+    pruned |= {"last_epochs": [first + window]}
+    pruned |= {"period": draw(st.none() | st.integers(1, window))}
     variants = {"none": None, "pruned": pruned, "scratch": {"kind": "scratch", "fractions": [0.1]}}
     names = draw(st.sets(st.sampled_from(sorted(variants)), min_size=1))
     flatness = st.builds(lambda epoch: {"epoch": epoch}, st.integers(1, epochs))
@@ -67,6 +69,7 @@ def benchmarks(draw: st.DrawFn) -> dict[str, Any]:
         "study": "stability",
         "variants": {name: variants[name] for name in sorted(names)},
         "flatness": draw(st.none() | flatness),
+        "activations": draw(st.none() | st.just({"examples": 9})),
     }
 
 
@@ -179,6 +182,18 @@ def test_flatness_is_measured_on_weights_that_a_run_keeps(
         recipe = study.recipes[job.path]
         assert job.settings.epoch in {*recipe.snapshots, recipe.training.epochs}
         assert recipe.training.epochs not in recipe.snapshots
+
+
+@few
+@given(files=files())
+def test_activations_are_measured_where_a_benchmark_asks_for_them(
+    files: Files, tmp_path_factory: Any
+) -> None:
+    study = study_of(tmp_path_factory.mktemp("study"), files)
+    jobs = study.activations()
+    asked = [p for p in study.recipes if files[p.benchmark].get("activations")]
+    assert [job.path for job in jobs] == asked
+    assert all(job.settings.examples == 9 for job in jobs)
 
 
 def test_widths_shrink_by_exact_steps(folder: Path) -> None:

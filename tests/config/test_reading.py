@@ -56,8 +56,28 @@ VALID: dict[type[BaseModel], str] = {
             last_epochs: [6, 9]
             period: 2
             target: S
+          once:
+            kind: noise
+            fractions: 0.5
+            first_epochs: 1
+            last_epochs: 9
+            period: null
+            target: L
+            noise: restore
+            batches: 3
+            hits: cumulative
           scratch: {kind: scratch, fractions: [0.3, 0.9]}
+          gradual:
+            kind: gradual
+            fraction: 0.5
+            first_epoch: 2
+            last_epoch: 8
+            period: 3
+            target: R
+          dense: {kind: dense-sparse-dense, fraction: 0.4, sparse_epoch: 2, dense_epoch: 9}
         flatness: {epoch: 10, k: 5}
+        activations: {examples: 20}
+        figures: {stability_fig2: stability_curves}
         """,
     StudyFile: """
         name: test

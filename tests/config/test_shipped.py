@@ -11,10 +11,9 @@ from typing import Any
 import pytest
 
 from gst.__main__ import main
-from gst.config import RegularizationBenchmark, StabilityBenchmark, Study, read_study
+from gst.config import RegularizationBenchmark, Study, read_study
 from gst.config.docs import STUDIES, document
 from gst.datasets import whole
-from gst.recipe import FilterPruning, ScratchPruning
 
 CONFIG = Path(__file__).parents[2] / "config"
 
@@ -25,11 +24,13 @@ def studies() -> dict[str, Study]:
 
 
 def test_every_shipped_benchmark_is_listed_in_a_study(studies: dict[str, Study]) -> None:
-    listed = [name for study in studies.values() for name in study.benchmarks]
-    assert len(set(listed)) == len(listed)
-    assert {f"{name}.yaml" for name in listed} <= {
-        file.name for file in (CONFIG / "benchmarks").iterdir()
-    }
+    listed = {f"{name}.yaml" for study in studies.values() for name in study.benchmarks}
+    assert listed == {file.name for file in (CONFIG / "benchmarks").iterdir()}
+
+
+def test_every_shipped_study_is_documented() -> None:
+    files = {file.stem for file in CONFIG.glob("*.yaml")} - {"claims"}
+    assert files == set(STUDIES)
 
 
 def test_the_default_study_is_small(studies: dict[str, Study]) -> None:
@@ -42,6 +43,13 @@ def test_the_default_study_is_small(studies: dict[str, Study]) -> None:
     }
     sources = [study.datasets[benchmark.dataset] for benchmark in study.benchmarks.values()]
     assert {whole(source).kind for source in sources} == {"digits"}
+
+
+def test_the_experiments_on_digits_are_small(studies: dict[str, Study]) -> None:
+    study = studies["experiments-digits"]
+    assert len(study.runs()) <= 100
+    assert {benchmark.dataset for benchmark in study.benchmarks.values()} == {"digits-500"}
+    assert max(benchmark.training.epochs for benchmark in study.benchmarks.values()) <= 60
 
 
 def test_reduced_benchmarks_say_so(studies: dict[str, Study]) -> None:
@@ -116,64 +124,17 @@ def test_regularization_benchmarks_are_the_published_ones(
     assert name == "imagenet-resnet50" or benchmark.levels >= 22
 
 
-def test_stability_benchmarks_are_the_published_ones(studies: dict[str, Study]) -> None:
-    main = studies["paper"].benchmarks["cifar10-vgg11"]
-    rates = studies["paper"].benchmarks["cifar10-vgg11-rates"]
-    for benchmark in (main, rates):
-        assert (benchmark.dataset, benchmark.network.name) == ("cifar10", "vgg11")
-        training = benchmark.training.model_dump(exclude_defaults=True)
-        assert training == {
-            "epochs": 325,
-            "batch_size": 128,
-            "optimiser": {"kind": "adam", "lr": 0.001},
-            "milestones": (150, 300),
-        }
-
-    def pruned(target: str, period: int) -> FilterPruning:
-        return FilterPruning(
-            kind="filters",
-            fractions=(0.3, 0.3, 0.3, 0.9),
-            first_epochs=(3, 4, 5, 6),
-            last_epochs=(150, 150, 150, 275),
-            period=period,
-            target=target,  # type: ignore[arg-type]
-            score="l2",
-        )
-
-    assert isinstance(main, StabilityBenchmark)
-    assert main.replicates == 10
-    assert main.variants == {
-        "none": None,
-        "s-slow": pruned("S", 4),
-        "s-fast": pruned("S", 40),
-        "r-fast": pruned("R", 40),
-        "l-fast": pruned("L", 40),
-        "scratch": ScratchPruning(kind="scratch", fractions=(0.3, 0.3, 0.3, 0.9)),
-    }
-    assert main.flatness is not None
-    flatness = main.flatness
-    assert (flatness.epoch, flatness.examples) == (315, 512)
-    assert (flatness.k, flatness.directions) == (100, 10)
-    assert isinstance(rates, StabilityBenchmark)
-    assert rates.replicates == 5
-    assert rates.variants == {
-        "none": None,
-        **{
-            f"{target.lower()}-{period}": pruned(target, period)
-            for target in "SRL"
-            for period in (4, 20, 40, 60, 100, 200, 300)
-        },
-    }
-
-
 def test_the_number_of_published_runs(studies: dict[str, Study]) -> None:
     # Each noise level: the dense network, 22 levels pruned and extended, and the widths. The
-    # stability study: two cohorts of 6 variants, one of 22.
+    # stability study: two cohorts of 66 variants, one of 22 (figure 3) and 1 (figure B1), ten of 4
+    # (table F.1).
     per_noise = [(4, 20), (4, 20), (4, 11), (4, 11), (4, 11)]
     regularization = sum(levels * (1 + 22 + 22 + widths) for levels, widths in per_noise)
-    assert len(studies["paper"].runs()) == regularization + 2 * 6 + 22
+    stability = 2 * 66 + 22 + 1 + 10 * 4
+    assert len(studies["paper"].runs()) == regularization + stability
     assert len(studies["paper"].el2n()) == 5 * 4
     assert len(studies["paper"].flatness()) == 2 * 6
+    assert len(studies["paper"].activations()) == 1
 
 
 def test_the_documentation_is_current() -> None:

@@ -13,9 +13,10 @@ from gst.config.benchmarks import (
 )
 from gst.config.faults import ConfigError
 from gst.config.loading import load_study, read_study, read_yaml
-from gst.config.study import El2nJob, FlatnessJob, Study
+from gst.config.study import ActivationsJob, El2nJob, FlatnessJob, Study
 
 __all__ = [
+    "ActivationsJob",
     "Benchmark",
     "ConfigError",
     "El2n",

@@ -3,30 +3,59 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple, get_args
 
 from pydantic import Field, NonNegativeInt, PositiveInt
 
 from gst.layout import Cohort, RunPath, percent_text
 from gst.recipe import (
+    Activations,
+    DenseSparseDense,
+    FilterNoise,
     FilterPruning,
     Flatness,
     Frozen,
+    GradualPruning,
     LabelNoise,
     Network,
     ReadableFraction,
     Recipe,
     ScratchPruning,
+    Target,
     Training,
     WeightPruning,
     exact,
 )
 
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]*$")]
+Name = Annotated[
+    str,
+    Field(
+        pattern=r"^[a-z0-9][a-z0-9.-]*$",
+        title="a name of lower-case letters, digits, '-' and '.'",
+    ),
+]
 """A name that becomes a part of paths."""
+FigureName = Annotated[
+    str,
+    Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$", title="a name of letters, digits and '_'"),
+]
+"""A name that becomes a target of the workflow."""
 Percent = Annotated[float, Field(ge=0, lt=100)]
 Method = Literal["pruned", "extended", "width"]
-Variant = Annotated[FilterPruning | ScratchPruning, Field(discriminator="kind")]
+Variant = Annotated[
+    FilterPruning | FilterNoise | ScratchPruning | GradualPruning | DenseSparseDense,
+    Field(discriminator="kind"),
+]
+
+SCORES = {
+    "weights": "gst.pruning.weight_scores",
+    "gradual": "gst.pruning.weight_scores",
+    "dense-sparse-dense": "gst.pruning.weight_scores",
+    "filters": "gst.pruning.filter_scores",
+    "noise": "gst.pruning.filter_scores",
+    "scratch": "gst.pruning.filter_scores",
+}
+"""The registry that each kind of intervention has its score from."""
 
 
 class PlannedRun(NamedTuple):
@@ -65,6 +94,10 @@ class CommonSettings(Frozen):
     "reproduced" for a published number."""
     stands_for: tuple[Name, ...] = ()
     """Published benchmarks that a reduced one is a small model of."""
+    figures: dict[FigureName, str] | None = None
+    """Figures that show the benchmark: the name of each, and its registered kind. Benchmarks that
+    name the same figure are drawn in it together. If null: every kind that fits, under its own
+    name."""
     inferred: tuple[str, ...] = ()
     """Keys, dotted, whose values the paper does not state."""
 
@@ -109,6 +142,10 @@ class RegularizationBenchmark(CommonSettings):
                 for method, level, recipe in steps:
                     path = RunPath(self.study, name, percent_text(percent), method, level, cohort)
                     yield PlannedRun(path, recipe)
+
+    def has(self, need: str) -> bool:
+        """Return whether the benchmark has what a kind of figure needs."""
+        return need in (*self.methods, "el2n")
 
     def dense(self, percent: float) -> Recipe:
         """Return the recipe of the dense network at a level of label noise."""
@@ -165,6 +202,8 @@ class StabilityBenchmark(CommonSettings):
     """Ways to prune, by name; null trains without pruning."""
     flatness: Flatness | None = None
     """How the flatness of every run is measured; null leaves it out."""
+    activations: Activations | None = None
+    """How the distribution of every run's activations is measured; null leaves it out."""
 
     def runs(self, name: str) -> Iterator[PlannedRun]:
         """Yield the benchmark's training runs."""
@@ -178,6 +217,20 @@ class StabilityBenchmark(CommonSettings):
             )
             for cohort in self.cohorts():
                 yield PlannedRun(RunPath(self.study, name, "0", variant, 0, cohort), recipe)
+
+    def has(self, need: str) -> bool:
+        """Return whether the benchmark has what a kind of figure needs.
+
+        "noise" is temporary noise; "rates" are three or more at which one target is pruned.
+        """
+        variants = self.variants.values()
+        if need == "noise":
+            return any(isinstance(variant, FilterNoise) for variant in variants)
+        if need == "rates":
+            pruned = [variant for variant in variants if isinstance(variant, FilterPruning)]
+            rates = {(variant.target, variant.period) for variant in pruned}
+            return any(sum(target == t for t, _ in rates) >= 3 for target in get_args(Target))
+        return bool({"flatness": self.flatness, "activations": self.activations}.get(need))
 
     @property
     def snapshots(self) -> tuple[int, ...]:

@@ -2,7 +2,8 @@
 
 A check names the settings that it needs as its arguments: fields of the benchmark, `datasets`
 (all that are known), `published` (names of the benchmark files) and `data` (the benchmark as it
-is written). A setting of which a part has a fault lacks that part.
+is written); a check of the study, `datasets` and `benchmarks` (those without a fault). A setting
+of which a part has a fault lacks that part.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from contextlib import suppress
 from typing import Any
 
 from gst.config.benchmarks import (
+    SCORES,
+    Benchmark,
     El2n,
     Method,
     RegularizationBenchmark,
@@ -23,12 +26,22 @@ from gst.config.faults import Fault, Steps, nearest
 from gst.config.reading import objections
 from gst.datasets import SOURCES, DatasetSource, reader
 from gst.layout import percent_text
-from gst.recipe import Flatness, Network, Recipe, Training, WeightPruning
+from gst.recipe import (
+    Activations,
+    DenseSparseDense,
+    Flatness,
+    GradualPruning,
+    Network,
+    Recipe,
+    ScratchPruning,
+    Training,
+    WeightPruning,
+    final_filters,
+)
 from gst.registry import entries, find
 
 MODELS = "gst.models"
-WEIGHT_SCORES = "gst.pruning.weight_scores"
-FILTER_SCORES = "gst.pruning.filter_scores"
+FIGURES = "gst.figures"
 
 Faults = Iterator[Fault]
 Check = Callable[..., Faults]
@@ -96,6 +109,55 @@ def _published_benchmarks_exist(stands_for: tuple[str, ...], published: Collecti
             yield Fault(("stands_for", place), f"no benchmark {name!r}{nearest(name, published)}")
 
 
+def _figures_have_one_kind(benchmarks: Mapping[str, Benchmark]) -> Faults:
+    seen: dict[str, tuple[str, str]] = {}
+    for name, benchmark in benchmarks.items():
+        for figure, kind in (benchmark.figures or {}).items():
+            first, expected = seen.setdefault(figure, (name, kind))
+            if kind != expected:
+                yield Fault(
+                    ("benchmarks", name, "figures", figure),
+                    f"found {kind}; needed: {expected}, as in {first}, since it is one figure",
+                )
+
+
+def _figures_fit(
+    figures: Mapping[str, str] | None, study: str, has: Callable[[str], bool]
+) -> Faults:
+    kinds = entries(FIGURES)
+    for figure, kind in (figures or {}).items():
+        path = ("figures", figure)
+        yield from _registered(FIGURES, kind, *path)
+        if not figure.startswith(f"{study}_"):
+            yield Fault(path, f"the name of a figure of this study begins with {study}_")
+        elif figure in kinds and figure != kind:
+            yield Fault(path, f"found {kind}; {figure} is the name of another kind")
+        facts = kinds[kind].facts if kind in kinds else {"study": study, "needs": ()}
+        if facts["study"] != study:
+            yield Fault(path, f"{kind} is a figure of the {facts['study']} study")
+        elif lacks := [need for need in facts["needs"] if not has(need)]:
+            yield Fault(path, f"{kind} needs {' and '.join(lacks)}, which the benchmark lacks")
+
+
+def _regularization_figures_fit(
+    figures: Mapping[str, str] | None, methods: tuple[Method, ...]
+) -> Faults:
+    benchmark = RegularizationBenchmark.model_construct(methods=methods)
+    yield from _figures_fit(figures, "regularization", benchmark.has)
+
+
+def _stability_figures_fit(
+    figures: Mapping[str, str] | None,
+    variants: dict[str, Variant | None],
+    flatness: Flatness | None,
+    activations: Activations | None,
+) -> Faults:
+    benchmark = StabilityBenchmark.model_construct(
+        variants=variants, flatness=flatness, activations=activations
+    )
+    yield from _figures_fit(figures, "stability", benchmark.has)
+
+
 def _noise_differs(noise: tuple[float, ...]) -> Faults:
     seen: dict[str, int] = {}
     for place, percent in enumerate(noise):
@@ -117,7 +179,7 @@ def _methods_differ(methods: tuple[Method, ...]) -> Faults:
 
 
 def _weight_score_is_registered(pruning: WeightPruning) -> Faults:
-    yield from _registered(WEIGHT_SCORES, pruning.score, "pruning", "score")
+    yield from _registered(SCORES[pruning.kind], pruning.score, "pruning", "score")
 
 
 def _rewinding_fits(training: Training, rewind_epoch: int) -> Faults:
@@ -162,19 +224,39 @@ def _variants_fit(
 
 def _variant_fits(network: Network, training: Training, name: str, variant: Variant) -> Faults:
     path = ("variants", name)
-    yield from _registered(FILTER_SCORES, variant.score, *path, "score")
+    scores = SCORES[variant.kind]
+    yield from _registered(scores, variant.score, *path, "score")
+    score = entries(scores).get(variant.score)
+    if isinstance(variant, ScratchPruning) and score and score.facts["watches"]:
+        yield Fault(
+            (*path, "score"),
+            f"{variant.score} watches the training, but scratch pruning comes before it",
+        )
+    if objections(type(variant), variant):
+        return  # Reading has told them.
     yield from _recipe(path, training, intervention=variant)
-    if network.name not in entries(MODELS):
+    if isinstance(variant, GradualPruning | DenseSparseDense) or network.name not in entries(
+        MODELS
+    ):
         return
-    prunable = len(_filters(network))
-    if not prunable:
+    filters = [max(1, round(n * network.width)) for n in _filters(network)]
+    layers = len(filters) if variant.layers is None else variant.layers
+    if not filters:
         yield Fault(path, f"{network.name} has no filters that can be pruned")
-    elif len(variant.fractions) > prunable:
+    elif layers > len(filters):
         yield Fault(
             (*path, "fractions"),
-            f"found {len(variant.fractions)} layers; {network.name} has {prunable} whose filters "
-            "can be pruned",
+            f"found {layers} layers; {network.name} has {len(filters)} whose filters can be pruned",
         )
+    else:
+        for layer, count in enumerate(filters[len(filters) - layers :]):
+            fraction = variant.fraction(layer)
+            if final_filters(fraction, count) == count:
+                yield Fault(
+                    (*path, "fractions"),
+                    f"{fraction:g} of the {count} filters of layer {layer + 1} of {layers} is less "
+                    "than one filter",
+                )
 
 
 def _flatness_fits(training: Training, flatness: Flatness | None) -> Faults:
@@ -194,7 +276,7 @@ def _filters(network: Network) -> tuple[int, ...]:
     return entry.facts["filters"] if entry else ()
 
 
-STUDY: tuple[Check, ...] = (_source_is_registered,)
+STUDY: tuple[Check, ...] = (_source_is_registered, _figures_have_one_kind)
 _EITHER: tuple[Check, ...] = (
     _dataset_is_known,
     _model_is_registered,
@@ -211,6 +293,7 @@ BENCHMARK: dict[type[RegularizationBenchmark | StabilityBenchmark], tuple[Check,
         _rewinding_fits,
         _el2n_fits,
         _widths_fit,
+        _regularization_figures_fit,
     ),
-    StabilityBenchmark: (*_EITHER, _variants_fit, _flatness_fits),
+    StabilityBenchmark: (*_EITHER, _variants_fit, _flatness_fits, _stability_figures_fit),
 }

@@ -22,7 +22,7 @@ from gst.config.reading import entries_of, models_of, schema_of, types_of
 from gst.config.study import Study, StudyFile
 from gst.layout import percent_text
 
-STUDIES = ("config", "pilot", "paper", "imagenet")
+STUDIES = ("config", "experiments-digits", "pilot", "stability-pilot", "paper", "imagenet")
 """The studies that ship."""
 
 _TOP = """\
@@ -44,9 +44,10 @@ benchmarks:
 ```
 
 Mappings are merged key by key; a mapping that states another `kind` is replaced as a whole, and
-so are lists. Run a study with `snakemake all --configfile FILE`; check one without running it
-with `python -m gst config check FILE`. `python -m gst config schema study` and `... schema
-benchmark` print JSON schemas for editors.
+so are lists. Run a study with `snakemake all --configfile FILE`, or the part of it that one figure
+needs with `snakemake stability_fig2 --configfile FILE` (`--list-target-rules` lists the figures);
+check one without running it with `python -m gst config check FILE`. `python -m gst config schema
+study` and `... schema benchmark` print JSON schemas for editors.
 
 Unknown keys, wrong types and impossible values are refused before any job is planned, all at
 once. A number such as 1e-3 is written 1.0e-3, since YAML reads the former as text.
@@ -98,8 +99,9 @@ def document(folder: Path) -> str:
             _BENCHMARK,
             *(
                 _benchmark(name, benchmark)
-                for study in studies.values()
-                for name, benchmark in study.benchmarks.items()
+                for name, benchmark in dict(
+                    item for study in studies.values() for item in study.benchmarks.items()
+                ).items()
             ),
         ],
     }

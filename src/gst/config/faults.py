@@ -105,8 +105,8 @@ def _needed(schema: Schema, node: Schema) -> str:
             return f"a number{bounded}"
         case {"type": "boolean"}:
             return "true or false"
-        case {"type": "string", "pattern": _}:
-            return "a name of lower-case letters, digits, '-' and '.'"
+        case {"type": "string", "pattern": _, "title": words}:
+            return str(words)
         case {"type": "string"}:
             return "text"
         case {"type": "array", "items": items}:

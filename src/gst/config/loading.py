@@ -53,7 +53,6 @@ def load_study(config: Data, *, source: str, benchmarks: str | Path) -> Study:
     context: dict[str, Any] = {"published": tuple(files)}
     if "datasets" in values:
         context["datasets"] = values["datasets"] = BUILTIN | values["datasets"]
-    faults += checks.run_checks(checks.STUDY, context)
     listed = values.pop("benchmarks", {})
     loaded: dict[str, Benchmark] = {}
     elsewhere: list[str] = []
@@ -67,6 +66,7 @@ def load_study(config: Data, *, source: str, benchmarks: str | Path) -> Study:
             loaded[name] = _load_benchmark(files[name], changes or {}, place, context)
         except ConfigError as error:
             elsewhere += error.faults
+    faults += checks.run_checks(checks.STUDY, {**context, "benchmarks": loaded})
     if faults or elsewhere:
         raise ConfigError([*(f"{source}: {fault}" for fault in faults), *elsewhere])
     return Study(**values, benchmarks=loaded)

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
-from gst.config.faults import Fault, Schema, Steps, mismatch, missing, unknown_key
+from gst.config.faults import Fault, Schema, Steps, choices, mismatch, missing, unknown_key
 
 _NOTHING = object()
 """Stands for a value of which nothing is sound."""
@@ -136,16 +136,13 @@ def _read_plain(annotation: Any, data: Any, path: Steps) -> tuple[Any, list[Faul
         return _adapter(annotation).validate_json(text, strict=True), []
     except ValidationError as refusal:
         errors = refusal.errors(include_url=False)
-    faults = []
-    for error in errors:
-        if error["type"] == "value_error":
-            faults.append(Fault(path, str(error["ctx"]["error"])))
-        elif error["loc"]:
-            place = error["loc"][0]
-            faults.append(mismatch((*path, place), schema["items"], data[place]))
-        elif len(errors) == 1:
-            faults.append(mismatch(path, schema, data))
-    return _NOTHING, faults
+    if reasons := [error["ctx"]["error"] for error in errors if error["type"] == "value_error"]:
+        return _NOTHING, [Fault(path, str(reason)) for reason in reasons]
+    places = [error["loc"][-1] for error in errors if error["loc"]]
+    if elements := [place for place in places if isinstance(place, int)]:
+        items = next(one["items"] for one in choices(schema, schema) if "items" in one)
+        return _NOTHING, [mismatch((*path, at), items, data[at]) for at in elements]
+    return _NOTHING, [mismatch(path, schema, data)]
 
 
 def models_of(annotation: Any) -> list[type[BaseModel]]:

@@ -16,7 +16,7 @@ from gst.config.benchmarks import (
 )
 from gst.datasets import DatasetSource
 from gst.layout import Cohort, RunPath, percent_text
-from gst.recipe import Flatness, Frozen, Recipe
+from gst.recipe import Activations, Flatness, Frozen, Recipe
 
 Text = Annotated[str, Field(min_length=1)]
 
@@ -37,6 +37,13 @@ class FlatnessJob(NamedTuple):
 
     path: RunPath
     settings: Flatness
+
+
+class ActivationsJob(NamedTuple):
+    """Distribution of the activations of a run."""
+
+    path: RunPath
+    settings: Activations
 
 
 class _Settings(Frozen):
@@ -99,5 +106,14 @@ class Study(_Settings):
             FlatnessJob(run.path, benchmark.flatness)
             for name, benchmark in self.benchmarks.items()
             if isinstance(benchmark, StabilityBenchmark) and benchmark.flatness
+            for run in benchmark.runs(name)
+        ]
+
+    def activations(self) -> list[ActivationsJob]:
+        """Return the measurements of activations of the stability benchmarks."""
+        return [
+            ActivationsJob(run.path, benchmark.activations)
+            for name, benchmark in self.benchmarks.items()
+            if isinstance(benchmark, StabilityBenchmark) and benchmark.activations
             for run in benchmark.runs(name)
         ]
