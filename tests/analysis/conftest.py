@@ -48,7 +48,7 @@ class Writer:
             "report_accuracy": accuracy + 0.02,
             "accuracy_before": np.nan,
             "accuracy_after": np.nan,
-            "removed": 0,
+            "targets": 0,
         }
         return pd.DataFrame(table | columns)
 

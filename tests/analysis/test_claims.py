@@ -12,7 +12,14 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from gst.analysis.claims import PUBLISHED, Claim, chance_summary, evaluate, load_claims
-from gst.analysis.rules import Correlate, Count, Rows
+from gst.analysis.rules import (
+    Correlate,
+    CorrelationTrend,
+    Count,
+    Evidence,
+    Rows,
+    apply,
+)
 from gst.analysis.runs import MEASURES
 from gst.analysis.selection import COLUMNS as SELECTED
 from gst.analysis.subgroups import COLUMNS as SUBGROUPS
@@ -381,6 +388,309 @@ class TestCorrelate:
         assert "1 of 8" in row["note"]
 
 
+METHODS = ("s", "r", "l")
+
+
+def two(first, second, quantity="best_test_accuracy", methods=METHODS):
+    """Rows of two benchmarks; first and second hold values of shape [seeds, methods]."""
+    tables = [
+        runs(quantity, **dict(zip(methods, np.transpose(values), strict=True))).assign(benchmark=n)
+        for n, values in zip(NAMES, (first, second), strict=False)
+    ]
+    return pd.concat(tables, ignore_index=True)
+
+
+def named(benchmark, quantity="best_test_accuracy", **where):
+    where = {"method": METHODS, **where, "benchmark": benchmark}
+    return {"table": "runs", "quantity": quantity, "where": where}
+
+
+SPREAD = {
+    "kind": "spread",
+    "a": named(NAMES[1]),
+    "b": named(NAMES[0]),
+    "over": "method",
+    "expect": "higher",
+}
+DIFFERENCE = {**SPREAD, "kind": "correlation-difference", "over": "stability", "expect": "lower"}
+CHANGE_OF_R = {
+    "kind": "correlation-trend",
+    "a": {"table": "runs", "quantity": "best_test_accuracy"},
+    "over": "stability",
+    "by": "iterative_rate",
+    "expect": "higher",
+}
+
+
+ACROSS = {
+    "kind": "compare",
+    "a": named(NAMES[1], "test_error", method="s"),
+    "b": named(NAMES[0], "test_error", method="s"),
+    "expect": "lower",
+}
+
+
+class TestSpread:
+    NARROW = ((0.50, 0.51, 0.52), (0.51, 0.53, 0.52), (0.50, 0.50, 0.51))  # 2, 2, 1 points
+    WIDE = ((0.50, 0.55, 0.60), (0.55, 0.47, 0.50), (0.50, 0.50, 0.44))  # 10, 8, 6 points
+
+    def test_is_the_difference_of_ranges_in_each_seed(self):
+        row = decide(SPREAD, *NAMES[:2], runs=two(self.NARROW, self.WIDE))
+        assert row["measured"] == pytest.approx((8 + 6 + 5) / 3)
+        assert (row["low"], row["high"]) == pytest.approx((5, 8))
+        assert (row["verdict"], row["rule_verdict"]) == ("reproduced", "holds")
+        assert row["replicates"] == 3
+
+    @pytest.mark.parametrize(
+        ("first", "second", "verdict", "rule_verdict"),
+        [
+            (WIDE, NARROW, "contradicted", "fails"),
+            (WIDE, WIDE, "inconclusive", "fails"),
+            (WIDE[:2], NARROW[:2], "inconclusive", ""),
+        ],
+    )
+    def test_decides(self, first, second, verdict, rule_verdict):
+        row = decide(SPREAD, *NAMES[:2], runs=two(first, second))
+        assert (row["verdict"], row["rule_verdict"]) == (verdict, rule_verdict)
+
+    def test_seed_without_one_of_the_values_is_left_out(self):
+        table = two(self.NARROW, self.WIDE)
+        table.loc[3, "diverged"] = True
+        row = decide(SPREAD, *NAMES[:2], runs=table)
+        assert (row["verdict"], row["replicates"]) == ("inconclusive", 2)
+
+    def test_ranges_over_other_values_are_not_compared(self):
+        table = two(self.NARROW, self.WIDE)
+        table = table[(table["benchmark"] == NAMES[0]) | (table["method"] != "l")]
+        row = decide(SPREAD, *NAMES[:2], runs=table)
+        assert row["verdict"] == "not run"
+        assert "same values of method" in row["note"]
+
+
+def correlated(r, seeds, generator, methods=3):
+    """Two columns, [seeds, methods] each, whose sample correlation is r."""
+    x, noise = generator.normal(size=(2, seeds * methods))
+    x, noise = x - x.mean(), noise - noise.mean()
+    x /= np.linalg.norm(x)
+    noise -= (noise @ x) * x
+    noise /= np.linalg.norm(noise)
+    y = r * x + math.sqrt(1 - r**2) * noise
+    return 0.9 + 0.1 * x.reshape(seeds, methods), 0.8 + 0.1 * y.reshape(seeds, methods)
+
+
+def with_stability(pairs):
+    """Rows of two benchmarks from their columns (stability, accuracy)."""
+    table = two(*(accuracy for _, accuracy in pairs))
+    stability = two(*(stability for stability, _ in pairs), quantity="stability")
+    return table.assign(stability=stability["stability"])
+
+
+class TestCorrelationDifference:
+    def table(self, first, second, seeds=8):
+        generator = np.random.default_rng(3)
+        return with_stability([correlated(r, seeds, generator) for r in (first, second)])
+
+    def decide(self, table):
+        return decide(DIFFERENCE, *NAMES[:2], runs=table)
+
+    def test_closed_form(self):
+        row = self.decide(self.table(-0.2, -0.9))
+        assert row["measured"] == pytest.approx(-0.7)
+        z = (math.atanh(-0.9) - math.atanh(-0.2)) / math.sqrt(2 / (24 - 3))
+        assert row["p_value"] == pytest.approx(2 * stats.norm.cdf(z))
+        assert (row["replicates"], row["chance"]) == (8, 0.025)
+
+    @pytest.mark.parametrize(
+        ("first", "second", "verdict", "rule_verdict"),
+        [
+            (-0.1, -0.95, "reproduced", "holds"),
+            (-0.95, -0.1, "contradicted", "fails"),
+            (-0.6, -0.7, "inconclusive", "fails"),
+        ],
+    )
+    def test_decides(self, first, second, verdict, rule_verdict):
+        row = self.decide(self.table(first, second))
+        assert (row["verdict"], row["rule_verdict"]) == (verdict, rule_verdict)
+
+    def test_interval_resamples_seeds_together(self):
+        pair = correlated(-0.5, 6, np.random.default_rng(0))
+        row = self.decide(with_stability([pair, pair]))
+        assert (row["measured"], row["low"], row["high"]) == pytest.approx((0, 0, 0), abs=1e-12)
+        assert row["verdict"] == "inconclusive"
+
+    def test_interval_agrees_with_an_independent_bootstrap(self):
+        table = self.table(-0.3, -0.8, seeds=6)
+        columns = ["stability", "best_test_accuracy"]
+        parts = [
+            np.stack([rows[columns].to_numpy() for _, rows in own.groupby("seed")])
+            for _, own in sorted(table.groupby("benchmark"), key=lambda item: item[0] == NAMES[1])
+        ]
+        generator = np.random.default_rng(5)
+        draws = []
+        for _ in range(2000):
+            seeds = generator.integers(6, size=6)
+            b, a = (np.corrcoef(part[seeds].reshape(-1, 2), rowvar=False)[0, 1] for part in parts)
+            draws.append(a - b)
+        row = self.decide(table)
+        assert (row["low"], row["high"]) == pytest.approx(
+            np.quantile(draws, [0.025, 0.975]), abs=0.05
+        )
+
+    def test_two_shared_seeds_are_too_few(self):
+        table = self.table(-0.1, -0.95, seeds=4)
+        other = table["benchmark"] == NAMES[1]
+        table.loc[other, "seed"] += 2
+        row = self.decide(table)
+        assert (row["verdict"], row["rule_verdict"], row["replicates"]) == ("inconclusive", "", 2)
+        assert "4 seeds left out" in row["note"]
+
+    def test_without_a_shared_seed_is_not_run(self):
+        table = self.table(-0.1, -0.95, seeds=4)
+        table.loc[table["benchmark"] == NAMES[1], "seed"] += 4
+        row = self.decide(table)
+        assert row["verdict"] == "not run"
+        assert row["note"] == "no seed has all results that are compared"
+
+    def test_diverged_side_decides_nothing(self):
+        table = self.table(-0.1, -0.95)
+        table.loc[table["benchmark"] == NAMES[1], "diverged"] = True
+        row = self.decide(table)
+        assert (row["verdict"], row["replicates"]) == ("inconclusive", 0)
+
+    def test_constant_side_decides_nothing(self):
+        table = self.table(-0.1, -0.9)
+        table.loc[table["benchmark"] == NAMES[0], "stability"] = 1.0
+        row = self.decide(table)
+        assert (row["verdict"], row["rule_verdict"]) == ("inconclusive", "")
+
+
+class TestCorrelationTrend:
+    RATES = (1.0, 5.0, 10.0, 20.0, 45.0, 90.0)
+
+    def table(self, correlations, seeds=5):
+        generator = np.random.default_rng(11)
+        parts = []
+        for rate, r in zip(self.RATES, correlations, strict=True):
+            pair = correlated(r, seeds, generator)
+            part = with_stability([pair, pair])
+            parts.append(part[part["benchmark"] == NAMES[0]].assign(iterative_rate=rate))
+        return pd.concat(parts, ignore_index=True)
+
+    def test_is_the_slope_of_the_correlations(self):
+        correlations = [-0.9, -0.7, -0.8, -0.4, -0.2, 0.1]
+        row = decide(CHANGE_OF_R, runs=self.table(correlations))
+        slope = stats.linregress(self.RATES, correlations).slope
+        assert row["measured"] == pytest.approx(slope)
+        z = stats.linregress(self.RATES, np.arctanh(correlations)).slope
+        spread = np.sqrt(np.var(self.RATES) * len(self.RATES) * 12)
+        assert row["p_value"] == pytest.approx(2 * stats.norm.sf(z * spread))
+        assert (row["verdict"], row["rule_verdict"]) == ("reproduced", "holds")
+
+    def test_that_strengthens(self):
+        row = decide(CHANGE_OF_R, runs=self.table([0.1, -0.2, -0.4, -0.6, -0.8, -0.95]))
+        assert (row["verdict"], row["rule_verdict"]) == ("contradicted", "fails")
+
+    def test_that_stays(self):
+        row = decide(CHANGE_OF_R, runs=self.table([-0.6] * 6))
+        assert row["measured"] == pytest.approx(0, abs=1e-12)
+        assert (row["verdict"], row["rule_verdict"]) == ("inconclusive", "fails")
+
+    def test_of_two_seeds_is_inconclusive(self):
+        row = decide(CHANGE_OF_R, runs=self.table([-0.9, -0.7, -0.5, -0.3, -0.1, 0.1], seeds=2))
+        assert (row["verdict"], row["rule_verdict"]) == ("inconclusive", "")
+
+    def test_of_one_value_is_not_run(self):
+        table = self.table([-0.5] * 6)
+        row = decide(CHANGE_OF_R, runs=table[table["iterative_rate"] == 5])
+        assert row["verdict"] == "not run"
+        assert "two values of iterative_rate" in row["note"]
+
+    def test_chance_is_how_often_a_true_null_is_confirmed(self, monkeypatch):
+        monkeypatch.setattr("gst.analysis.rules.SAMPLES", 200)
+        rule = CorrelationTrend.model_validate(CHANGE_OF_R)
+        generator = np.random.default_rng(2)
+        index = pd.MultiIndex.from_product([range(3), range(10), METHODS])
+        table = index.to_frame(index=False, name=["iterative_rate", "seed", "method"]).assign(
+            study="stability", benchmark="b", noise=0.0
+        )
+        outcomes = []
+        for _ in range(100):
+            values = generator.multivariate_normal([1, 1], [[1, -0.5], [-0.5, 1]], size=len(table))
+            drawn = table.assign(stability=values[:, 0], best_test_accuracy=values[:, 1])
+            evidence = Evidence({"runs": drawn}, "stability", {"b": "b"}, "published")
+            outcomes.append(apply(rule, evidence, published=False))
+        confirmed = sum(bool(outcome.agrees) for outcome in outcomes)
+        assert confirmed <= 2.5 + 3 * math.sqrt(2.5)
+        # The interval of ten seeds covers less than 95%, as it does for a mean of ten.
+        decided = sum(outcome.state != "open" for outcome in outcomes)
+        assert decided <= 0.2 * len(outcomes)
+
+
+class TestNamedBenchmarks:
+    def table(self):
+        values = (np.reshape(side, (-1, 1)) for side in (DENSE_ERRORS, CLEARLY_LOWER))
+        return two(*values, quantity="test_error", methods=("s",))
+
+    def evaluate(self, scales, stand_ins, table):
+        test = claim(ACROSS, *NAMES[:2])
+        return evaluate([test], {"runs": table}, scales, stand_ins).iloc[0]
+
+    def test_are_compared_seed_by_seed(self):
+        row = decide(ACROSS, *NAMES[:2], runs=self.table())
+        assert row["measured"] == pytest.approx(-2)
+        assert (row["verdict"], row["replicates"]) == ("reproduced", 4)
+
+    def test_one_that_did_not_run_is_named(self):
+        row = self.evaluate({NAMES[0]: "published"}, {}, self.table())
+        assert row["verdict"] == "not run"
+        assert row["note"] == f"no benchmark of the study stands for {NAMES[1]}"
+
+    def test_stand_ins(self):
+        own = {NAMES[0]: "digits-a", NAMES[1]: "digits-b"}
+        table = self.table().replace({"benchmark": own})
+        scales = dict.fromkeys(own.values(), "reduced")
+        row = self.evaluate(scales, own, table)
+        assert row["verdict"] == "holds at reduced scale (digits-a, digits-b, n=4)"
+
+    def test_one_stand_in_for_both_is_no_comparison(self):
+        table = self.table().assign(benchmark="digits-a")
+        row = self.evaluate({"digits-a": "reduced"}, dict.fromkeys(NAMES, "digits-a"), table)
+        assert row["verdict"] == "not run"
+        assert "digits-a stands for both" in row["note"]
+
+    def test_are_listed_with_the_claim(self):
+        with pytest.raises(ValueError, match=f"names {NAMES[1]}"):
+            claim(ACROSS, NAMES[0])
+
+
+class TestCleanProtocol:
+    def test_takes_the_final_epoch_for_the_best_one(self):
+        a, b = ({**side, "quantity": "best_test_accuracy"} for side in (PRUNED, DENSE))
+        rule = {"kind": "compare", "a": a, "b": b, "expect": "higher"}
+        table = runs("best_test_accuracy", pruned=[0.9] * 3, dense=[0.8] * 3)
+        table = table.assign(test_error=np.repeat([0.4, 0.3], 3))
+        row = decide(rule, runs=table)
+        assert (row["measured"], row["verdict"]) == (pytest.approx(10), "reproduced")
+        row = decide(rule, runs=table, protocol="clean")
+        assert (row["measured"], row["verdict"]) == (pytest.approx(-10), "contradicted")
+
+    def test_gap_is_that_of_the_final_weights(self):
+        a = {**PRUNED, "quantity": "gap"}
+        table = runs("gap", pruned=[0.05] * 3).assign(train_accuracy=1.0, test_error=0.2)
+        rule = {"kind": "compare", "a": a, "expect": "higher"}
+        measured = [
+            decide(rule, runs=table, protocol=p)["measured"] for p in ("published", "clean")
+        ]
+        assert measured == pytest.approx([5, 20])
+
+    def test_correlates_flatness_with_the_final_accuracy(self):
+        x = np.linspace(0, 1, 6)
+        table = runs("tic", s=x).assign(split="train", best_test_accuracy=x, test_accuracy=-x)
+        a = {"table": "flatness", "quantity": "tic"}
+        rule = {"kind": "correlate", "a": a, "over": "best_test_accuracy", "expect": "lower"}
+        assert decide(rule, flatness=table, protocol="clean")["measured"] == pytest.approx(-1)
+
+
 class TestCount:
     def table(self, *pruned):
         parts = [
@@ -727,6 +1037,9 @@ class TestShipped:
         without = set(judged.index[judged["verdict"] == "not run"])
         assert without == {claim.id for claim in shipped if claim.rule is None}
 
+    def test_every_stability_claim_has_a_rule(self, shipped):
+        assert all(claim.rule for claim in shipped if claim.paper == "stability")
+
     def test_planted_effects_are_found(self, judged):
         verdicts = judged["verdict"]
         assert verdicts["regularization-fig3-better-on-11-of-13"] == "reproduced"
@@ -750,11 +1063,8 @@ def planted(claims):
     subgroups; all that varies between the runs of the stability study rises with stability.
     """
     generator = np.random.default_rng(0)
-    methods = {"dense"} | {
-        method for claim in claims for rows in sides(claim.rule) for method in listed(rows)
-    }
     error = {"dense": 0.30, "pruned": 0.25, "extended": 0.27, "width": 0.40}
-    selected, subgroup, runs, flatness = [], [], [], []
+    selected, subgroup, runs, flatness, curves = [], [], [], [], []
     for benchmark in PUBLISHED["regularization"]:
         for noise in NOISES.get(benchmark, (0.0, 15.0, 30.0, 60.0)):
             for seed in range(3):
@@ -782,18 +1092,29 @@ def planted(claims):
                         row |= {"level": level, "weights_remaining": 0.8**level}
                         runs.append(row | {"test_error": error[method]})
     for benchmark in PUBLISHED["stability"]:
-        for method in sorted(methods - set(error)):
+        for method in sorted(methods_of(benchmark, claims)):
             for seed in range(5):
                 here = {"study": "stability", "benchmark": benchmark, "method": method}
                 value = generator.uniform(0.5, 1)
                 row = dict.fromkeys(MEASURES, value) | here | {"noise": 0.0, "seed": seed}
-                events = int(method.split("-")[-1]) if method[-1].isdigit() else 7
-                runs.append(row | {"level": 0, "density": 0.58, "events": events})
+                last = method.split("-")[-1]
+                rate = float(last) if last.isdigit() else 90.0 if last == "once" else 13.0
+                facts = dict.fromkeys(("reduction_own", "reduction_physical"), 0.4)
+                runs.append(row | facts | {"level": 0, "events": 7, "iterative_rate": rate})
                 measured = ("trace_top", "gradient_noise", "tic", "epsilon")
                 joined = ("stability", "best_test_accuracy")
                 row = dict.fromkeys((*measured, *joined), value) | here
                 flatness.append(row | {"seed": seed, "split": "test"})
-    tables = {"selected": selected, "subgroups": subgroup, "runs": runs, "flatness": flatness}
+                for epoch in range(2):
+                    point = {"seed": seed, "epoch": epoch, "test_accuracy": value}
+                    curves.append(here | {"noise": 0.0} | point)
+    tables = {
+        "selected": selected,
+        "subgroups": subgroup,
+        "runs": runs,
+        "flatness": flatness,
+        "curves": curves,
+    }
     frames = {name: pd.DataFrame(rows) for name, rows in tables.items()}
     frames["runs"]["diverged"] = False
     assert set(frames["selected"]) == {*SELECTED}
@@ -801,15 +1122,24 @@ def planted(claims):
     return frames
 
 
+def methods_of(benchmark, claims):
+    """Return the methods that claims name for a benchmark."""
+    return {
+        method
+        for claim in claims
+        if benchmark in claim.benchmarks
+        for rows in sides(claim.rule)
+        if rows.where.get("benchmark", benchmark) == benchmark
+        for method in listed(rows)
+    }
+
+
 def sides(rule):
     """Return the selections of rows that a rule compares."""
-    if rule is None:
-        return []
     if isinstance(rule, Count):
         return sides(rule.rule)
-    if isinstance(rule, Correlate):
-        return [rule.a]
-    return [side for side in (rule.a, rule.b) if isinstance(side, Rows)]
+    found = (getattr(rule, side, None) for side in ("a", "b"))
+    return [rows for rows in found if isinstance(rows, Rows)]
 
 
 def listed(rows):

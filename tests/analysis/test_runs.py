@@ -11,7 +11,13 @@ import pytest
 from gst.analysis.runs import curves_table, jobs_table, read_runs, runs_table
 from gst.artifacts import ArtifactError, read_json, write_json, write_table
 from gst.layout import Cohort
-from gst.recipe import FilterPruning, ScratchPruning
+from gst.recipe import (
+    DenseSparseDense,
+    FilterNoise,
+    FilterPruning,
+    GradualPruning,
+    ScratchPruning,
+)
 
 DENSE = "regularization/toy/noise-0/dense/level-00"
 NAN = math.nan
@@ -70,7 +76,7 @@ def test_the_best_epoch_is_sought_after_the_last_pruning(writer) -> None:
         [0.1, 0.9, 0.8, 0.5, 0.6],
         accuracy_before=[NAN, 0.9, 0.8, NAN, NAN],
         accuracy_after=[NAN, 0.45, 0.7, NAN, NAN],
-        removed=[0, 3, 2, 0, 0],
+        targets=[0, 3, 2, 0, 0],
         train_accuracy=[NAN, 0.91, 0.95, 0.97, 0.99],
     )
     writer.run(
@@ -84,19 +90,126 @@ def test_the_best_epoch_is_sought_after_the_last_pruning(writer) -> None:
     assert row["events"] == 2
 
 
+EVENT = {
+    "accuracy_before": [NAN, 0.9, NAN, NAN, NAN],
+    "accuracy_after": [NAN, 0.45, NAN, NAN, NAN],
+    "targets": [0, 3, 0, 0, 0],
+}
+"""One event, at the end of the first epoch."""
+NOISE = {
+    "kind": "noise",
+    "noise": "zero",
+    "batches": 50,
+    "fractions": 0.5,
+    "first_epochs": 0,
+    "last_epochs": 2,
+    "period": None,
+    "target": "L",
+}
+GRADUAL = {
+    "kind": "gradual",
+    "fraction": 0.4,
+    "first_epoch": 0,
+    "last_epoch": 1,
+    "period": 1,
+    "target": "R",
+}
+DENSE_SPARSE_DENSE = {
+    "kind": "dense-sparse-dense",
+    "fraction": 0.4,
+    "sparse_epoch": 0,
+    "dense_epoch": 2,
+}
+
+
+@pytest.mark.parametrize(
+    ("intervention", "best"),
+    [
+        (FilterNoise(**NOISE), 0.85),
+        (GradualPruning(**GRADUAL), 0.85),
+        (DenseSparseDense(**DENSE_SPARSE_DENSE), 0.6),  # dense again after 3 epochs
+        (ScratchPruning(kind="scratch", fractions=0.5), 0.9),
+        (None, 0.9),
+    ],
+    ids=["noise", "gradual", "dense-sparse-dense", "scratch", "none"],
+)
+def test_the_published_window_of_every_intervention(writer, intervention, best: float) -> None:
+    event = EVENT if intervention else {}
+    epochs = writer.epochs(0, [0.1, 0.9, 0.85, 0.5, 0.6], **event)
+    writer.run(
+        "stability/toy/noise-0/v/level-00", writer.recipe(intervention=intervention), [epochs]
+    )
+    assert table(writer).iloc[0]["best_test_accuracy"] == pytest.approx(best)
+
+
+@pytest.mark.parametrize(
+    ("intervention", "expected"),
+    [
+        (FilterNoise(**NOISE), ("zero", "L", 50.0, 50.0)),
+        (FilterNoise(**{**NOISE, "noise": "gaussian", "batches": 1}), ("gaussian", "L", 50.0, 1.0)),
+        (GradualPruning(**GRADUAL), ("gradual", "R", 20.0, NAN)),
+        (DenseSparseDense(**DENSE_SPARSE_DENSE), ("dense-sparse-dense", "", NAN, NAN)),
+        (ScratchPruning(kind="scratch", fractions=0.5), ("scratch", "", NAN, NAN)),
+        (None, ("none", "", NAN, NAN)),
+    ],
+)
+def test_what_was_done_to_a_run(writer, intervention, expected) -> None:
+    epochs = writer.epochs(0, [0.1, 0.9, 0.85, 0.5, 0.6])
+    writer.run(
+        "stability/toy/noise-0/v/level-00", writer.recipe(intervention=intervention), [epochs]
+    )
+    row = table(writer).iloc[0]
+    columns = ["intervention", "target", "iterative_rate", "batches"]
+    assert row[columns].tolist() == pytest.approx(expected, nan_ok=True)
+
+
+@pytest.mark.parametrize(
+    ("period", "rate"),
+    [(4, 90 / 68), (20, 90 / 14), (40, 90 / 7), (60, 18), (100, 30), (200, 45), (None, 90)],
+)
+def test_iterative_rates_of_figure_3(writer, period: int | None, rate: float) -> None:
+    pruning = FilterPruning(
+        kind="filters",
+        fractions=(0.3, 0.3, 0.3, 0.9),
+        first_epochs=(3, 4, 5, 6),
+        last_epochs=(150, 150, 150, 275),
+        period=period,
+        target="S",
+    )
+    training = writer.recipe().training.model_copy(update={"epochs": 325})
+    recipe = writer.recipe(intervention=pruning, training=training)
+    epochs = writer.epochs(0, [0.1, 0.9, 0.85, 0.5, 0.6])
+    writer.run("stability/toy/noise-0/v/level-00", recipe, [epochs])
+    assert table(writer).iloc[0]["iterative_rate"] == pytest.approx(rate)
+
+
+def test_both_counts_of_the_parameters_that_went(writer) -> None:
+    epochs = [writer.epochs(seed, [0.1, 0.9, 0.85, 0.5, 0.6]) for seed in (0, 1)]
+    path = writer.run(DENSE, writer.recipe(), epochs)
+    found = table(writer)
+    assert found[["reduction_own", "reduction_physical"]].isna().all(axis=None)
+    file = writer.results / "runs" / path / "run.json"
+    counts = {"parameters_left": [58, 100], "parameters_physical": [46, 100]}
+    write_json(file, read_json(file) | counts)
+    found = table(writer)
+    assert found["reduction_own"].tolist() == pytest.approx([0.42, 0])
+    assert found["reduction_physical"].tolist() == pytest.approx([0.54, 0])
+
+
 def test_events_that_remove_nothing_do_not_count(writer) -> None:
     epochs = writer.epochs(
         0,
         [0.1, 0.5, 0.8, 0.6, 0.6],
         accuracy_before=[NAN, 0.5, NAN, NAN, NAN],
         accuracy_after=[NAN, 0.4, NAN, NAN, NAN],
-        removed=[0, 1, 0, 0, 0],
+        targets=[0, 1, 0, 0, 0],
     )
     writer.run(
         "stability/toy/noise-0/s-slow/level-00", writer.recipe(intervention=filters()), [epochs]
     )
     row = table(writer).iloc[0]
     assert (row["events"], row["stability"]) == (1, pytest.approx(0.8))
+    assert row["recovery_epochs"] == 1
     assert row["best_test_accuracy"] == pytest.approx(0.8)
 
 
@@ -107,7 +220,7 @@ def test_a_scratch_run_is_stable_and_uses_all_epochs(writer) -> None:
         [0.2, 0.9, 0.8, 0.5, 0.6],
         accuracy_before=[0.2, NAN, NAN, NAN, NAN],
         accuracy_after=[0.1, NAN, NAN, NAN, NAN],
-        removed=[5, 0, 0, 0, 0],
+        targets=[5, 0, 0, 0, 0],
     )
     writer.run("stability/toy/noise-0/scratch/level-00", recipe, [epochs])
     row = table(writer).iloc[0]
@@ -159,7 +272,7 @@ def test_jobs_and_curves(writer) -> None:
             [0.1, 0.5, 0.8, 0.6, 0.6],
             accuracy_before=[NAN, 0.5, NAN, NAN, NAN],
             accuracy_after=[NAN, 0.4, NAN, NAN, NAN],
-            removed=[0, 1, 0, 0, 0],
+            targets=[0, 1, 0, 0, 0],
         )
         for seed in (0, 1, 2)
     ]

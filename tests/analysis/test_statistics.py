@@ -18,6 +18,7 @@ from gst.analysis.statistics import (
     false_alarm_rate,
     kendall,
     matching,
+    partial,
     pearson,
     summarise,
 )
@@ -120,6 +121,92 @@ def test_no_correlation(correlation, x: list[float], y: list[float], n: int) -> 
     assert found.n == n
 
 
+def grouped(n: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Pairs that go down together within groups, whose means go up together."""
+    rng = np.random.default_rng(seed)
+    group = rng.integers(0, 3, n)
+    x, y = pairs_of(n, seed)
+    return x + 2 * group, y + 3 * group, np.array(["S", "R", "L"])[group]
+
+
+def residuals(values: np.ndarray, group: np.ndarray) -> np.ndarray:
+    """What a least-squares regression on an intercept and dummies leaves."""
+    names = np.unique(group)
+    design = np.stack([np.ones(len(group)), *(group == name for name in names[1:])], axis=1)
+    return values - design @ np.linalg.lstsq(design, values, rcond=None)[0]
+
+
+def test_partial_correlation_is_that_of_regression_residuals() -> None:
+    x, y, group = grouped(30, 2)
+    found = partial(x, y, group)
+    expected = stats.pearsonr(residuals(x, group), residuals(y, group)).statistic
+    assert found.r == pytest.approx(expected)
+    assert found.r < 0 < pearson(x, y).r
+    # The p-value is that of the slope of x in y = a_group + b x, by Student's t.
+    design = np.stack([x, *(group == name for name in "SRL")], axis=1)
+    coefficients, (rest,), *_ = np.linalg.lstsq(design, y, rcond=None)
+    freedom = 30 - 4
+    error = math.sqrt(rest / freedom * np.linalg.inv(design.T @ design)[0, 0])
+    t = coefficients[0] / error
+    assert found.p == pytest.approx(2 * stats.t.sf(abs(t), freedom))
+    assert found.n == 30
+
+
+def test_partial_correlation_of_two_groups_in_closed_form() -> None:
+    x, y, group = grouped(20, 4)
+    kept = group != "R"
+    x, y, z = x[kept], y[kept], (group[kept] == "L").astype(float)
+    xy, xz, yz = (np.corrcoef(a, b)[0, 1] for a, b in ((x, y), (x, z), (y, z)))
+    expected = (xy - xz * yz) / math.sqrt((1 - xz**2) * (1 - yz**2))
+    assert partial(x, y, z).r == pytest.approx(expected)
+
+
+def test_the_interval_of_a_partial_correlation_resamples_pairs_and_means() -> None:
+    x, y, group = grouped(24, 7)
+    found = partial(x, y, group)
+    rng = np.random.default_rng(5)
+    drawn = [
+        stats.pearsonr(residuals(x[i], group[i]), residuals(y[i], group[i])).statistic
+        for i in rng.integers(0, 24, size=(1500, 24))
+    ]
+    np.testing.assert_allclose(
+        [found.low, found.high], np.quantile(drawn, [0.025, 0.975]), atol=0.04
+    )
+
+
+def test_partial_correlation_with_one_group_is_pearsons() -> None:
+    x, y = pairs_of(15, 3)
+    assert partial(x, y, ["S"] * 15) == pytest.approx(pearson(x, y))
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(0, 10_000), st.lists(st.floats(-50, 50), min_size=3, max_size=3))
+def test_partial_correlation_is_blind_to_the_means_of_groups(
+    seed: int, shifts: list[float]
+) -> None:
+    x, y, group = grouped(18, seed)
+    moved = x + np.array(shifts)[np.unique(group, return_inverse=True)[1]]
+    assert partial(moved, y, group, samples=50).r == pytest.approx(
+        partial(x, y, group, samples=50).r
+    )
+
+
+def test_no_partial_correlation() -> None:
+    nan = math.nan
+    for x, y, group in (
+        ([1, 1, 2, 2, 3], [1, 2, 3, 4, 5], "aabbc"),  # constant within groups
+        ([1, 2, 3, 4], [1, 3, 2, 4], "aabc"),  # no degree of freedom
+        ([1, 2, nan, 3], [1, 2, 3, nan], "aabb"),
+    ):
+        found = partial(x, y, list(group))
+        assert all(map(math.isnan, found[:4]))
+        assert found.n == np.isfinite(np.array(x) + np.array(y)).sum()
+    line = partial([1, 2, 3, 11, 12, 13], [3, 2, 1, 8, 7, 6], list("aaabbb"))
+    assert (line.r, line.p) == (pytest.approx(-1), pytest.approx(0))
+    with pytest.raises(ValueError, match="equal lengths"):
+        partial([1, 2, 3], [1, 2, 3], ["a", "b"])
+
+
 @pytest.mark.parametrize("function", [pearson, kendall, matching])
 def test_pairs_need_equal_lengths(function) -> None:
     with pytest.raises(ValueError, match="equal lengths"):
@@ -165,3 +252,31 @@ def test_summarise_counts_what_it_leaves_out() -> None:
     assert found.columns.tolist() == ["a", "b", "mean", "low", "high", "n", "missing"]
     assert found.iloc[0].tolist() == ["x", 1, 2.0, 1.0, 3.0, 3, 0]
     assert found.iloc[1].tolist() == ["y", 1, 5.0, 5.0, 5.0, 3, 1]
+
+
+def test_summarise_agrees_with_single_intervals_and_keeps_the_order() -> None:
+    rng = np.random.default_rng(2)
+    table = pd.DataFrame(
+        {
+            "a": rng.integers(0, 60, 500),
+            "b": rng.choice(["x", "y", None], 500),
+            "v": rng.random(500),
+        }
+    )
+    table.loc[rng.random(500) < 0.1, "v"] = math.nan
+    found = summarise(table, ["a", "b"], "v")
+    cells = table.groupby(["a", "b"], sort=False, dropna=False)["v"]
+    assert len(found) == len(cells)
+    for row, (key, values) in zip(found.itertuples(index=False), cells, strict=True):
+        assert row.a == key[0]
+        assert row.b == key[1] or (pd.isna(row.b) and pd.isna(key[1]))
+        expected = bootstrap_interval(values)
+        assert (row.mean, row.low, row.high, row.n) == pytest.approx(expected, nan_ok=True)
+        assert row.missing == values.isna().sum()
+
+
+def test_summarise_of_nothing_is_empty() -> None:
+    table = pd.DataFrame({"a": [], "v": []})
+    found = summarise(table, ["a"], "v")
+    assert found.empty
+    assert found.columns.tolist() == ["a", "mean", "low", "high", "n", "missing"]

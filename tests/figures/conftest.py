@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from gst.analysis.correlations import correlations
 from gst.analysis.selection import selected
 
 LEVELS = 6
@@ -59,27 +60,46 @@ def regularization(benchmarks: list[str], noises: list[float]) -> dict[str, pd.D
     return {"runs": table, "selected": chosen, "subgroups": pd.concat(parts, ignore_index=True)}
 
 
+INTERVENTIONS = {"none": "none", "scratch": "scratch", "zero": "zero", "gaussian": "gaussian"}
+
+
 def stability(benchmarks: list[str], variants: list[str]) -> dict[str, pd.DataFrame]:
     """Variants are less stable and more accurate one after the other; 6 epochs, event after 2."""
     rng = np.random.default_rng(1)
-    runs, curves, flatness = [], [], []
+    runs, curves, flatness, spectra, scans = [], [], [], [], []
     for benchmark in benchmarks:
         for order, variant in enumerate(variants):
+            kind, _, number = variant.partition("-")
+            intervention = INTERVENTIONS.get(kind, "filters")
+            noise = intervention in ("zero", "gaussian")
             for seed in range(4):
                 pruned = variant not in ("none", "scratch")
                 share = 1 - 0.1 * order * (1 + 0.1 * rng.random()) if pruned else 1.0
                 accuracy = 0.8 + 0.02 * order + 0.001 * rng.normal()
                 name = {"study": "stability", "benchmark": benchmark, "method": variant}
+                scheduled = {
+                    "events": int(pruned),
+                    "target": (kind.upper() if kind in "srl" else "S") if pruned else "",
+                    "iterative_rate": {"s-slow": 2.0}.get(variant, 12.5) if pruned else np.nan,
+                }
+                measured = {"stability": share, "best_test_accuracy": accuracy + 0.01}
                 runs.append(
                     {
                         **name,
+                        "level": 0,
                         "seed": seed,
-                        "events": int(pruned),
-                        "stability": share,
-                        "best_test_accuracy": accuracy + 0.01,
+                        "intervention": intervention,
+                        "batches": float(number) if noise else np.nan,
+                        **scheduled,
+                        **measured,
                         "test_error": 1 - accuracy,
                         "gap": 1 - accuracy,
                         "train_accuracy": 1.0,
+                        "train_loss": 0.01 * (1 + rng.random()),
+                        "test_loss": 0.5 + 0.1 * rng.random(),
+                        "recovery_epochs": 2.0 + seed if pruned else np.nan,
+                        "reduction_own": 0.4 if intervention == "filters" else 0.0,
+                        "reduction_physical": 0.5 if intervention == "filters" else 0.0,
                     }
                 )
                 for epoch in range(7):
@@ -104,25 +124,81 @@ def stability(benchmarks: list[str], variants: list[str]) -> dict[str, pd.DataFr
                             "tic": np.nan if seed == 3 else 1 + rng.random(),
                             "epsilon": 0.4 if order == 5 else 0.2 - 0.1 * share,
                             "epsilon_censored": order == 5,
-                            "stability": share,
+                            **scheduled,
+                            **measured,
                             "best_test_accuracy": accuracy,
+                            "test_accuracy": accuracy - 0.01,
                         }
                     )
+                    place = {"benchmark": benchmark, "method": variant, "seed": seed}
+                    place["split"] = split
+                    for rank in range(1, 6):
+                        value = (-1) ** (rank == 5) * (50 + seed) * abs(share) / rank**2
+                        residual = {"rank": rank, "eigenvalue": value, "residual": 1e-5}
+                        spectra.append({**place, **residual})
+                    for direction in (1, 2):
+                        for step in (-0.4, -0.2, 0.0, 0.2, 0.4):
+                            # Steeper to the left, and along the first direction.
+                            rise = (3 - direction) * step**2 * (2 if step < 0 else 1)
+                            loss = {"direction": direction, "step": step, "loss": 0.5 + seed + rise}
+                            scans.append({**place, **loss})
+    made = {
+        "runs": runs,
+        "curves": curves,
+        "flatness": flatness,
+        "spectra": spectra,
+        "scans": scans,
+    }
+    tables = {name: pd.DataFrame(rows) for name, rows in made.items()}
+    parts = []
+    for name in benchmarks:
+        own = [tables[kind][tables[kind]["benchmark"] == name] for kind in ("runs", "flatness")]
+        parts.append(correlations(*own))
     return {
-        name: pd.DataFrame(rows)
-        for name, rows in zip(("runs", "curves", "flatness"), (runs, curves, flatness), strict=True)
+        **tables,
+        "correlations": pd.concat(parts, ignore_index=True),
+        "activations": activations(benchmarks),
     }
 
 
+def activations(benchmarks: list[str]) -> pd.DataFrame:
+    """Of three layers; untrained ones are standard normal, trained ones lie ever further right."""
+    z = np.linspace(-4.9, 4.9, 50)
+    parts = [
+        pd.DataFrame(
+            {
+                "benchmark": benchmark,
+                "method": "none",
+                "seed": seed,
+                "state": state,
+                "layer": f"norm{10 - depth}",
+                "z": z,
+                "density": np.exp(-((z - shift) ** 2) / 2) / np.sqrt(2 * np.pi),
+                "mean": shift,
+                "std": 1.0,
+                "ks": shift / 2 + 0.01 * seed,
+            }
+        )
+        for benchmark in benchmarks
+        for seed in range(3)
+        for state in ("untrained", "trained")
+        for depth in range(3)
+        for shift in [0.2 * depth * (state == "trained")]
+    ]
+    return pd.concat(parts, ignore_index=True)
+
+
 VARIANTS = ["none", "scratch", "s-slow", "s-fast", "r-fast", "l-fast"]
+NOISES = ["none", "l-fast", "zero-1", "zero-50", "gaussian-1", "gaussian-50", "gaussian-1105"]
 
 
 @pytest.fixture(scope="session")
 def tables() -> dict[str, dict[str, pd.DataFrame]]:
-    """The tables of both studies, by study: one benchmark each."""
+    """The tables of both studies, by study: one benchmark each. "noise": temporary noise."""
     return {
         "regularization": regularization(["toy-lenet"], [0.0, 40.0]),
         "stability": stability(["toy-vgg"], VARIANTS),
+        "noise": stability(["toy-noise"], NOISES),
     }
 
 
@@ -132,4 +208,5 @@ def large() -> dict[str, dict[str, pd.DataFrame]]:
     return {
         "regularization": regularization(["a", "b"], [0.0, 5.0, 10.0, 60.0]),
         "stability": stability(["a", "b"], [*VARIANTS, *(f"new-{i}" for i in range(6))]),
+        "noise": stability(["a", "b"], NOISES),
     }

@@ -22,7 +22,8 @@ def test_error_against_weights(tables) -> None:
     table = ErrorWeights.summarise(own["runs"], own["selected"])
     level = table[(table["noise"] == 40) & (table["level"] == 2)].iloc[0]
     errors = own["runs"].query("noise == 40 and method == 'pruned' and level == 2")["test_error"]
-    assert tuple(level[["mean", "low", "high", "n"]]) == bootstrap_interval(errors)
+    found = tuple(level[["mean", "low", "high", "n"]])
+    assert found == pytest.approx(bootstrap_interval(errors))
     best = table[table["optimal"]].set_index("noise")["level"].to_dict()
     assert best == {0.0: 1, 40.0: 4}
 

@@ -1,12 +1,14 @@
-"""What the figures of the stability study plot."""
+"""Accuracy during training, and stability against accuracy and the gap."""
 
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 
-from gst.figures.stability import Accuracy, Curves, Flatness, Gap
+from gst.analysis.statistics import partial
+from gst.figures.stability import CROWD, Accuracy, Curves, Gap
 
 
 def test_curves_drop_at_pruning_events(tables) -> None:
@@ -27,9 +29,25 @@ def test_curves_drop_at_pruning_events(tables) -> None:
     assert drop.get_xdata()[2:4].tolist() == [2, 2]
     assert drop.get_ydata()[3] == pytest.approx(30)
     assert all(min(line.get_xdata()) >= 3 for line in late.lines)
+    assert late.get_ylim()[0] > 50
     caption = Curves.caption(table)
     assert "is that of l-fast at epoch 2" in caption
     assert "n = 4" in caption
+
+
+def test_many_variants_share_several_panels_with_the_reference(tables) -> None:
+    one = tables["stability"]["curves"].query("method == 's-fast'")
+    none = tables["stability"]["curves"].query("method == 'none'")
+    names = [f"{kind}-{n}" for kind in "lrs" for n in range(1, 8)]
+    curves = pd.concat([none, *(one.assign(method=name) for name in names)])
+    figure = Curves.draw(Curves.summarise(curves))
+    panels = figure.axes[::2]
+    assert [len(axes.lines) for axes in panels] == [CROWD + 1] * 3
+    for axes in panels:
+        assert axes.lines[-1].get_linestyle() == "--"  # the reference, on top
+    assert len({axes.get_ylim() for axes in figure.axes[1::2]}) == 1
+    ten = pd.concat([none, *(one.assign(method=f"v{n}") for n in range(9))])
+    assert [len(ax.lines) for ax in Curves.draw(Curves.summarise(ten)).axes[::2]] == [6, 5]
 
 
 def test_variants_without_pruning_have_no_drop(tables) -> None:
@@ -59,16 +77,26 @@ def test_stability_against_accuracy(tables) -> None:
         r = stats.pearsonr(runs["stability"][pruned], accuracy[pruned])[0]
         tau = stats.kendalltau(runs["stability"][pruned], accuracy[pruned])[0]
         text = axes.texts[0].get_text()
+        given = partial(runs["stability"][pruned], accuracy[pruned], runs["target"][pruned]).r
         assert f"r={r:.2f}" in text
+        assert f"r|target={given:.2f}" in text
         assert f"\u03c4={tau:.2f}" in text
         assert "n=16" in text
 
 
 def test_captions_give_both_correlations(tables) -> None:
     caption = Accuracy.caption(Accuracy.summarise(tables["stability"]["runs"]))
-    assert "over the 16 runs pruned while training" in caption
+    assert "over the 16 runs pruned or noised while training" in caption
+    assert "over the 12 runs of s-slow, s-fast and l-fast" in caption
     assert "over the 24 runs in all" in caption
-    assert caption.count("Kendall tau") == 4
+    assert caption.count("Kendall tau") == caption.count("r given the target") == 6
+
+
+def test_one_target_needs_no_partial_correlation(tables) -> None:
+    runs = tables["stability"]["runs"].query("method in ('s-slow', 's-fast')")
+    table = Accuracy.summarise(runs)
+    assert "target" not in Accuracy.caption(table).split(Accuracy.introduction)[1]
+    assert "target" not in Accuracy.draw(table).axes[0].texts[0].get_text()
 
 
 def test_the_gap_of_both_protocols(tables) -> None:
@@ -84,34 +112,3 @@ def test_diverged_runs_are_no_points(tables) -> None:
     runs = tables["stability"]["runs"].copy()
     runs.loc[0, ["stability", "best_test_accuracy", "test_error"]] = np.nan
     assert len(Accuracy.summarise(runs)) == 2 * (len(runs) - 1)
-
-
-def test_flatness(tables) -> None:
-    flatness = tables["stability"]["flatness"]
-    table = Flatness.summarise(flatness)
-    assert (table["measure"] == "tic").sum() == 36  # the missing values are left out
-    figure = Flatness.draw(table)
-    above, below = figure.axes[:4], figure.axes[4:]
-    names = ["Tr(H)", "Tr(C)", "Tr(C) / Tr(H)", "epsilon"]
-    assert [axes.get_ylabel() for axes in above] == names
-    assert [axes.get_xlabel() for axes in below] == names
-    assert {axes.get_xlabel() for axes in above} == {"Stability (%)"}
-    assert {axes.get_ylabel() for axes in below} == {"Test accuracy (%)"}
-    assert above[0].get_yscale() == below[0].get_xscale() == "log"
-    assert above[1].get_yscale() == "linear"
-    # Published: test images. Their Tr(H) is at least 10, that of training images at most 4.
-    heights = [y for line in above[0].lines for y in line.get_ydata()]
-    assert min(heights) >= 10
-    test = flatness[flatness["split"] == "test"]
-    r = stats.pearsonr(test["stability"], test["trace_top"])[0]
-    assert f"r={r:.2f}" in above[0].texts[0].get_text()
-    assert "n=18" in above[2].texts[0].get_text()
-    caption = Flatness.caption(table)
-    assert f"Tr(H): with stability r = {r:.2f}" in caption
-    assert "4 values of epsilon are at the end of the scan" in caption
-
-
-def test_flatness_on_training_images_alone(tables) -> None:
-    flatness = tables["stability"]["flatness"]
-    table = Flatness.summarise(flatness[flatness["split"] == "train"])
-    assert "measured on train images" in Flatness.caption(table)

@@ -36,6 +36,16 @@ def test_variants_look_the_same_in_every_study() -> None:
     assert len(set(looks.values())) == len(looks)
 
 
+def test_variants_of_a_family_grow_darker_by_their_numbers() -> None:
+    looks = style.variants(["zero-1105", "zero-1", "zero-50", "s-once", "s-200", "s-4"])
+    assert list(looks) == ["s-4", "s-200", "s-once", "zero-1", "zero-50", "zero-1105"]
+    for family in (list(looks)[:3], list(looks)[3:]):
+        lights = [luminance(looks[name].colour) for name in family]
+        assert lights == sorted(lights, reverse=True)
+    assert looks["s-200"].colour == style.TARGETS["S"].lower()
+    assert len({look.colour for look in looks.values()}) == 6
+
+
 def test_drawing_leaves_the_users_settings_alone() -> None:
     def settings() -> dict:
         return {name: matplotlib.rcParams[name] for name in style.STYLE}
@@ -64,6 +74,11 @@ def test_words() -> None:
     row = SimpleNamespace(mean=0.249, low=0.24, high=0.26)
     assert words.interval(row, 100, 1, "%") == "24.9% [24.0, 26.0]"
     assert words.interval(SimpleNamespace(mean=0.5, low=math.nan, high=math.nan)) == "0.50"
+    assert (
+        words.estimate(SimpleNamespace(mean=1234.5, low=0.012345, high=2e5))
+        == "1.23e+03 [0.0123, 2e+05]"
+    )
+    assert words.estimate(SimpleNamespace(mean=0.5, low=math.nan, high=math.nan)) == "0.5"
     assert words.percent(0.249) == "24.9%"
     assert words.percent(math.nan) == words.number(math.nan) == "-"
     assert [words.weights(w) for w in (1.0, 0.64, 0.0214, 0.0064)] == [

@@ -7,7 +7,7 @@ published settings: a reduced benchmark never yields "reproduced".
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple, Self
 
@@ -16,17 +16,30 @@ import pandas as pd
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
-from gst.analysis.rules import AbsentError, Count, Evidence, Outcome, Rule, Text, apply
+from gst.analysis.rules import AbsentError, Count, Evidence, Outcome, Rows, Rule, Text, apply
 from gst.recipe import Frozen
 
 PUBLISHED = {
     "stability": (
         "cifar10-vgg11",
-        "cifar10-vgg11-rates",
         "cifar10-resnet18",
+        "cifar10-vgg11-rates",
         "cifar10-resnet18-sgd",
         "cifar10-resnet20-sgd",
         "cifar10-resnet56-sgd",
+        "cifar10-vgg11-noise",
+        "cifar10-vgg19-activations",
+        "cifar10-vgg11-ebn",
+        "cifar10-resnet18-ebn",
+        "cifar10-resnet18-59",
+        "cifar10-resnet18-early",
+        "cifar10-vgg11-return",
+        "cifar100-resnet18",
+        "cifar10-vgg11-sgd",
+        "cifar10-vgg11-comparators",
+        "cifar10-vgg11-decay",
+        "cifar10-vgg11-augmented",
+        "cifar10-vgg11-dropout",
     ),
     "regularization": (
         "mnist-lenet",
@@ -36,7 +49,7 @@ PUBLISHED = {
         "imagenet-resnet50",
     ),
 }
-"""The benchmarks that the papers' claims were made on, by paper."""
+"""The papers' benchmarks, and those that their reviewers asked for, by paper."""
 
 Scale = Literal["published", "reduced"]
 
@@ -65,6 +78,9 @@ class Claim(Frozen):
         unknown = set(self.benchmarks).difference(PUBLISHED[self.paper])
         if unknown:
             raise ValueError(f"the paper has no benchmark {', '.join(sorted(unknown))}")
+        named = set(_named(self.rule)).difference(self.benchmarks)
+        if named:
+            raise ValueError(f"the rule names {', '.join(sorted(named))}: list it in benchmarks")
         if (self.rule is None) == (self.waits_for is None):
             raise ValueError("give a rule, or say in `waits_for` what it waits for")
         return self
@@ -149,7 +165,7 @@ def evaluate(
 
     Args:
         claims: As `load_claims` reads them.
-        tables: The tidy tables runs, selected, subgroups and flatness, one row a replicate.
+        tables: The tidy tables that rules name (`rules.Rows`), one row a replicate.
         scales: For each benchmark of the study, whether its settings are the published ones.
         stand_ins: For published benchmarks that are not in the study, the benchmark of the
             study that stands for them.
@@ -163,7 +179,7 @@ def evaluate(
         own = {b: b if b in scales else stand_ins.get(b) for b in claim.benchmarks}
         studied = tuple(dict.fromkeys(name for name in own.values() if name))
         missing = tuple(name for name, found in own.items() if not found)
-        evidence = Evidence(tables, claim.paper, studied, protocol)
+        evidence = Evidence(tables, claim.paper, own, protocol)
         rows.append(_judge(claim, evidence, missing, {name: scales[name] for name in studied}))
     return pd.DataFrame(rows, columns=Judged._fields)
 
@@ -197,6 +213,15 @@ def chance_summary(evaluated: pd.DataFrame) -> Chance:
     tested = evaluated[evaluated["chance"].notna()].drop_duplicates(test)
     confirmed = int((tested["rule_verdict"] == "holds").sum())
     return Chance(len(tested), confirmed, float(tested["chance"].sum()))
+
+
+def _named(rule: Rule | None) -> Iterator[str]:
+    """Yield the benchmarks that a rule names."""
+    simple = rule.rule if isinstance(rule, Count) else rule
+    for rows in (getattr(simple, "a", None), getattr(simple, "b", None)):
+        if isinstance(rows, Rows):
+            named = rows.where.get("benchmark", ())
+            yield from map(str, named if isinstance(named, tuple) else (named,))
 
 
 def _judge(

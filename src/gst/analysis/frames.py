@@ -1,11 +1,13 @@
-"""Walks through tables group by group and row by row."""
+"""Walks through tables group by group and row by row, and makes them from arrays."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 
 def groups(table: pd.DataFrame, *by: str) -> Iterator[tuple[tuple[Any, ...], pd.DataFrame]]:
@@ -24,3 +26,15 @@ def stack(tables: list[pd.DataFrame], columns: tuple[str, ...]) -> pd.DataFrame:
     if not tables:
         return pd.DataFrame(columns=list(columns))
     return pd.concat(tables, ignore_index=True)[list(columns)]
+
+
+def long(axes: Mapping[str, ArrayLike], **arrays: np.ndarray) -> pd.DataFrame:
+    """Return arrays as a table, one row an entry.
+
+    Args:
+        axes: For each dimension, in order, the name of its column and its values.
+        arrays: The arrays, each of the shape that the axes say, by the name of their column.
+    """
+    grid = np.meshgrid(*(np.asarray(values) for values in axes.values()), indexing="ij")
+    keys = {name: values.ravel() for name, values in zip(axes, grid, strict=True)}
+    return pd.DataFrame({**keys, **{name: array.ravel() for name, array in arrays.items()}})

@@ -12,10 +12,17 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from gst.analysis.stability import run_stability
+from gst.analysis.stability import recovery_epochs, run_stability
 from gst.artifacts import ArtifactError, check_recipe, read_json, read_npz, read_table
 from gst.layout import RunPath
-from gst.recipe import FilterPruning, Recipe, ScratchPruning
+from gst.recipe import (
+    DenseSparseDense,
+    FilterNoise,
+    FilterSchedule,
+    GradualPruning,
+    Recipe,
+    ScratchPruning,
+)
 
 EPOCHS = (
     "seed",
@@ -27,7 +34,7 @@ EPOCHS = (
     "report_accuracy",
     "accuracy_before",
     "accuracy_after",
-    "removed",
+    "targets",
 )
 """Columns of epochs.parquet that the analysis reads."""
 
@@ -43,8 +50,12 @@ MEASURES = (
     "loss_original",
     "loss_noisy",
     "stability",
+    "recovery_epochs",
 )
 """What is measured on a replicate; NaN for one that diverged."""
+
+DURING_TRAINING = (FilterSchedule, GradualPruning, DenseSparseDense)
+"""Interventions whose events come while training goes on."""
 
 
 @dataclass(frozen=True)
@@ -109,9 +120,18 @@ def runs_table(runs: list[Run]) -> pd.DataFrame:
 
     Errors and accuracies are fractions, losses are in nats. Errors belong to the final epoch,
     on the whole test set and on its two fixed halves. As published (stability protocol),
-    best_test_accuracy is the best among the epochs from the last pruning event on, the state
-    after that event included, and gap is the running training accuracy of that epoch minus
-    it; runs without pruning and scratch runs use all epochs.
+    best_test_accuracy is the best among the epochs from the last event during training on
+    (pruning, noise, or the return of pruned weights), the state after that event included, and
+    gap is the running training accuracy of that epoch minus it; runs without such events and
+    scratch runs use all epochs.
+
+    intervention is the kind of the recipe's intervention, or for noise its own kind ("zero",
+    "restore", "gaussian"), which lasts for `batches` training batches; "none" without one. target
+    is "S", "R", "L" or "". iterative_rate is the largest share of a layer's filters (or of all
+    weights) that one event hits, in percent. reduction_own is the share of the network's
+    parameters that are masked, reduction_physical the share that a physically smaller network
+    lacks: parameters that read pruned filters, too. recovery_epochs is as
+    `stability.recovery_epochs` says.
     """
     return pd.DataFrame(row for run in runs for row in _replicates(run))
 
@@ -151,10 +171,11 @@ def curves_table(runs: list[Run]) -> pd.DataFrame:
 
 def _replicates(run: Run) -> Iterator[dict[str, Any]]:
     record = run.record
+    intervention = _intervention(run.recipe)
     for index, seed in enumerate(record["seeds"]):
         diverged = seed in record["diverged"]
         epochs = run.epochs[run.epochs["seed"] == seed].sort_values("epoch")
-        events = int((epochs["removed"] > 0).sum())
+        events = int((epochs["targets"] > 0).sum())
         if isinstance(run.recipe.intervention, ScratchPruning):
             events = 0
         measures = dict.fromkeys(MEASURES, np.nan)
@@ -163,8 +184,11 @@ def _replicates(run: Run) -> Iterator[dict[str, Any]]:
         yield {
             **_place(run),
             "seed": seed,
+            **intervention,
             "density": record["density"][index],
             "weights_remaining": record["weights_remaining"][index],
+            "reduction_own": _reduction(record, "parameters_left", index),
+            "reduction_physical": _reduction(record, "parameters_physical", index),
             "epochs_spent": record["epochs_spent"],
             **measures,
             "events": events,
@@ -173,14 +197,39 @@ def _replicates(run: Run) -> Iterator[dict[str, Any]]:
         }
 
 
+def _intervention(recipe: Recipe) -> dict[str, Any]:
+    own = recipe.intervention
+    kind: str = own.kind if own else "none"
+    rate = batches = np.nan
+    if isinstance(own, FilterSchedule):
+        rate = max(own.fraction(k) / len(own.events(k)) for k in range(own.layers or 1))
+    elif isinstance(own, GradualPruning):
+        rate = own.fraction / len(own.events)
+    if isinstance(own, FilterNoise):
+        kind, batches = own.noise, own.batches
+    return {
+        "intervention": kind,
+        "target": getattr(own, "target", ""),
+        "iterative_rate": 100 * rate,
+        "batches": batches,
+    }
+
+
+def _reduction(record: dict[str, Any], count: str, index: int) -> float:
+    """Return the share of parameters that a count of what is left lacks, NaN if not counted."""
+    return 1 - record[count][index] / record["parameters"] if count in record else np.nan
+
+
 def _measures(epochs: pd.DataFrame, recipe: Recipe, events: int) -> dict[str, float]:
     """Return what one replicate's epochs say, the first row being the state before any step."""
     window = epochs.dropna(subset="train_accuracy")
-    if isinstance(recipe.intervention, FilterPruning) and events:
-        window = window[window["epoch"] >= window.loc[window["removed"] > 0, "epoch"].max()]
+    accuracy = window["test_accuracy"].to_numpy()
+    if isinstance(recipe.intervention, DURING_TRAINING) and events:
+        start = window.loc[window["targets"] > 0, "epoch"].max()
+        if isinstance(recipe.intervention, DenseSparseDense):
+            start = recipe.intervention.last_event + 1
+        window = window[window["epoch"] >= start]
         accuracy = window["accuracy_after"].fillna(window["test_accuracy"]).to_numpy()
-    else:
-        accuracy = window["test_accuracy"].to_numpy()
     best = int(np.argmax(accuracy))
     last = epochs.iloc[-1]
     return {
@@ -191,6 +240,7 @@ def _measures(epochs: pd.DataFrame, recipe: Recipe, events: int) -> dict[str, fl
         "best_test_accuracy": accuracy[best],
         "gap": window["train_accuracy"].to_numpy()[best] - accuracy[best],
         "stability": run_stability(epochs) if events else 1.0,
+        "recovery_epochs": recovery_epochs(epochs) if events else np.nan,
     }
 
 

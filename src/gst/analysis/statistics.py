@@ -7,17 +7,18 @@ left. Fewer than three replicates give a mean but no interval, and no decision.
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import stdtr
-
-from gst.analysis.frames import groups
+from scipy.special import betainc, stdtr
 
 MINIMUM = 3
 """Fewest replicates from which an interval, a correlation or a comparison is computed."""
+
+CHUNK = 100
+"""Groups whose resamples are held in memory at once, 8 MB at 10,000 resamples."""
 
 Floats = NDArray[np.float64]
 
@@ -68,15 +69,12 @@ def bootstrap_interval(
     """
     x = np.asarray(values, dtype=np.float64)
     x = x[np.isfinite(x)]
-    mean = float(x.mean()) if x.size else np.nan
-    if x.size < MINIMUM:
-        return Interval(mean, np.nan, np.nan, x.size)
-    low, high = _percentiles(_resampling(x.size, samples, seed) @ x / x.size, level)
-    return Interval(mean, min(low, mean), max(high, mean), x.size)
+    mean, low, high = _intervals(x[None, :], level, samples, seed)
+    return Interval(float(mean[0]), float(low[0]), float(high[0]), x.size)
 
 
 def summarise(table: pd.DataFrame, by: list[str], value: str) -> pd.DataFrame:
-    """Return the mean and interval of a column within each group.
+    """Return the mean and interval of a column within each group, in order of appearance.
 
     Args:
         table: One row a replicate.
@@ -87,11 +85,19 @@ def summarise(table: pd.DataFrame, by: list[str], value: str) -> pd.DataFrame:
         One row a group: the columns of `by`, mean, low, high, n, and missing, the number of
         replicates that were left out.
     """
-    rows = []
-    for key, group in groups(table, *by):
-        interval = bootstrap_interval(group[value])
-        rows.append((*key, *interval, len(group) - interval.n))
-    return pd.DataFrame(rows, columns=[*by, *Interval._fields, "missing"])
+    group = table.groupby(by, sort=False, dropna=False).ngroup().to_numpy()
+    found = table.loc[~pd.Series(group, table.index).duplicated(), by].reset_index(drop=True)
+    values = table[value].to_numpy(dtype=np.float64)
+    finite = np.isfinite(values)
+    n = np.bincount(group[finite], minlength=len(found))
+    order = np.argsort(group[finite], kind="stable")
+    ordered, sizes = values[finite][order], n[group[finite][order]]
+    bounds = np.full((len(found), 3), np.nan)
+    for size in np.unique(sizes):
+        own = ordered[sizes == size].reshape(-1, size)
+        bounds[n == size] = np.stack(_intervals(own), axis=1)
+    found[["mean", "low", "high"]] = bounds
+    return found.assign(n=n, missing=np.bincount(group, minlength=len(found)) - n)
 
 
 def pearson(
@@ -155,6 +161,65 @@ def kendall(
     )
 
 
+def partial(
+    x: ArrayLike,
+    y: ArrayLike,
+    group: ArrayLike,
+    level: float = 0.95,
+    samples: int = 10_000,
+    seed: int = 0,
+) -> Correlation:
+    """Return Pearson's correlation of pairs given a category, such as the pruning target.
+
+    It is the correlation of what is left of x and y after the mean of each group is removed.
+    With g groups, t = r sqrt(f / (1 - r^2)) has f = n - 1 - g degrees of freedom, so that
+    p = I_{1 - r^2}(f / 2, 1 / 2), the regularised incomplete beta function. The interval
+    resamples the pairs over all groups, and takes the means of the groups anew each time.
+    Inputs that are constant within each group have no correlation: all but n are NaN.
+
+    Args:
+        x: One value a pair.
+        y: One value a pair.
+        group: The category of each pair.
+        level: Coverage of the interval, in (0, 1).
+        samples: Number of resamples.
+        seed: Seed of the resampling.
+
+    Raises:
+        ValueError: If x, y and group have different lengths.
+    """
+    codes = pd.factorize(np.asarray(group), use_na_sentinel=False)[0]
+    if len(codes) != np.size(x):
+        raise ValueError(f"pairs need equal lengths, found {np.size(x)} and {len(codes)} groups")
+    a, b, codes = _pairs(x, y, codes)
+    names, first, codes = np.unique(codes, return_index=True, return_inverse=True)
+    freedom = a.size - 1 - names.size
+    if freedom < 1 or np.all(a == a[first][codes]) or np.all(b == b[first][codes]):
+        return Correlation(np.nan, np.nan, np.nan, np.nan, a.size)
+    member = (codes[:, None] == np.arange(names.size)).astype(np.float64)
+    sizes = member.sum(axis=0)
+    a, b = (v - (member @ (v @ member / sizes)) for v in (a, b))
+    a, b = a / a.std(), b / b.std()
+    r = float(np.clip(np.mean(a * b), -1, 1))
+    weights = _resampling(a.size, samples, seed)
+    counts = weights @ member
+    shares = np.divide(1, counts, out=np.zeros_like(counts), where=counts > 0)
+
+    def within(u: Floats, v: Floats) -> Floats:
+        """Return each resample's sum of products about the means of its groups, over n."""
+        means = (
+            (weights @ (member * u[:, None])) * (weights @ (member * v[:, None])) * shares
+        ).sum(1)
+        return (weights @ (u * v) - means) / a.size
+
+    return Correlation(
+        r,
+        float(betainc(freedom / 2, 0.5, 1 - r**2)),
+        *_percentiles(_ratio(within(a, b), within(a, a) * within(b, b)), level),
+        a.size,
+    )
+
+
 def matching(a: ArrayLike, b: ArrayLike) -> Match:
     """Compare two conditions by the matching rule, on seed-paired differences a - b.
 
@@ -191,13 +256,33 @@ def false_alarm_rate(n: int) -> float:
     return float(2 * stdtr(n - 1, -np.sqrt(n)))
 
 
-def _pairs(x: ArrayLike, y: ArrayLike) -> tuple[Floats, Floats]:
-    """Return the pairs of which both values are finite."""
+def _pairs(x: ArrayLike, y: ArrayLike, *others: Any) -> tuple[Any, ...]:
+    """Return the pairs of which both values are finite, and the like entries of other arrays."""
     a, b = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
     if a.shape != b.shape:
         raise ValueError(f"pairs need equal lengths, found {a.shape} and {b.shape}")
     both = np.isfinite(a) & np.isfinite(b)
-    return a[both], b[both]
+    return tuple(values[both] for values in (a, b, *others))
+
+
+def _intervals(
+    values: Floats, level: float = 0.95, samples: int = 10_000, seed: int = 0
+) -> tuple[Floats, Floats, Floats]:
+    """Return the means of some groups of n finite values, [G, n], and their intervals, each [G]."""
+    size, n = values.shape
+    if n == 0:
+        nothing = np.full(size, np.nan)
+        return nothing, nothing, nothing
+    mean = values.mean(axis=1)
+    if n < MINIMUM:
+        return mean, np.full(size, np.nan), np.full(size, np.nan)
+    tail = (1 - level) / 2
+    weights = _resampling(n, samples, seed) / n
+    ends = np.empty((2, size))
+    for first in range(0, size, CHUNK):
+        rows = slice(first, first + CHUNK)
+        ends[:, rows] = np.quantile(values[rows] @ weights.T, [tail, 1 - tail], axis=1)
+    return mean, np.minimum(ends[0], mean), np.maximum(ends[1], mean)
 
 
 @lru_cache(maxsize=8)

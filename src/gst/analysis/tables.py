@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from gst.analysis.flatness import flatness_table
+from gst.analysis.activations import activations_table
+from gst.analysis.correlations import correlations
+from gst.analysis.flatness import flatness_table, scans_table, spectra_table
 from gst.analysis.runs import curves_table, jobs_table, read_runs, runs_table
 from gst.analysis.selection import selected
 from gst.analysis.subgroups import subgroups
@@ -42,28 +44,37 @@ def regularization_tables(
 
 
 def stability_tables(
-    results: Path, expected: Mapping[str, Recipe], measured: Sequence[str]
+    results: Path,
+    expected: Mapping[str, Recipe],
+    flatness: Sequence[str],
+    activations: Sequence[str],
 ) -> dict[str, pd.DataFrame]:
     """Return the tables of one benchmark of the stability study.
 
     Args:
         results: The results folder.
         expected: The recipe of each run, by the text of its RunPath.
-        measured: Texts of the RunPaths that flatness was measured on.
+        flatness: Texts of the RunPaths that flatness was measured on.
+        activations: Texts of the RunPaths that activations were measured on.
 
     Returns:
-        runs, jobs, curves, flatness.
+        runs, jobs, curves, flatness, correlations, spectra, scans, activations.
 
     Raises:
         ArtifactError: If a file is missing, damaged, or made with another recipe.
     """
     found = list(read_runs(results, expected))
     runs = runs_table(found)
+    flat = flatness_table(results, flatness, runs)
     return {
         "runs": runs,
         "jobs": jobs_table(found),
         "curves": curves_table(found),
-        "flatness": flatness_table(results, measured, runs),
+        "flatness": flat,
+        "correlations": correlations(runs, flat),
+        "spectra": spectra_table(results, flatness),
+        "scans": scans_table(results, flatness),
+        "activations": activations_table(results, activations),
     }
 
 

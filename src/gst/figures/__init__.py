@@ -8,7 +8,8 @@ A figure has three static methods, and reads nothing else:
     caption(table) -> str               plain text that says what the numbers show
 
 The facts given at registration: `title`; `study`; `tables`, the names of the study's tables that
-`summarise` takes; `needs`, the methods ("pruned", ...) or optional sections ("el2n",
-"flatness") that a benchmark must have to be in the figure. A new module here with a registered
+`summarise` takes; `needs`, what a benchmark must have to be in the figure: methods ("pruned", ...),
+optional sections ("el2n", "flatness", "activations"), or variants of a kind ("noise": temporary
+noise; "rates": filters pruned at several iterative rates). A new module here with a registered
 class is a new target of the workflow.
 """

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import matplotlib
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+from numpy.typing import ArrayLike
 
 from gst.artifacts import atomic
 
@@ -59,27 +62,77 @@ PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#8C564B", "#B
 """Colours that readers with any colour vision can tell apart (after Okabe and Ito)."""
 
 METHOD_MARKERS = {"dense": "D", "pruned": "s", "extended": "o", "width": "^"}
+
+
+class Variant(NamedTuple):
+    """How a variant of the stability study looks, as a point and as a line."""
+
+    colour: str
+    marker: str
+    line: str = "-"
+
+
+TARGETS = {"S": "#0072B2", "R": "#009E73", "L": "#D55E00"}
+"""Colours of the pruning targets."""
+
 VARIANTS = {
-    "none": (GREY, "X"),
-    "scratch": ("#CC79A7", "D"),
-    "s-slow": ("#0072B2", "o"),
-    "s-fast": ("#56B4E9", "s"),
-    "r-fast": ("#009E73", "^"),
-    "l-fast": ("#D55E00", "v"),
+    "none": Variant(GREY, "X", "--"),
+    "scratch": Variant("#CC79A7", "D"),
+    "s-slow": Variant(TARGETS["S"], "o"),
+    "s-fast": Variant("#56B4E9", "s"),
+    "r-fast": Variant(TARGETS["R"], "^"),
+    "l-fast": Variant(TARGETS["L"], "v"),
 }
-"""Colour and marker of the stability study's usual variants."""
+"""Looks of the stability study's usual variants."""
 
 
-def variants(names: Iterable[str]) -> dict[str, tuple[str, str]]:
-    """Return a colour and a marker for each variant, the usual ones first and always alike."""
+def variants(names: Iterable[str]) -> dict[str, Variant]:
+    """Return the look of each variant, the usual ones first and always alike.
+
+    Other variants are sorted, numbers by value. Those with the same word before the first
+    hyphen (zero-1, zero-50) are shades of one colour, darker one after the other.
+    """
     names = set(names)
     known = {name: look for name, look in VARIANTS.items() if name in names}
-    others = sorted(names - set(known))
+    families: dict[str, list[str]] = {}
+    for name in sorted(names - set(known), key=_natural):
+        families.setdefault(name.split("-")[0], []).append(name)
+    taken = {look.colour for look in known.values()}
+    taken |= {TARGETS[word.upper()] for word in families if word.upper() in TARGETS}
+    hues: Sequence[str] = [colour for colour in PALETTE if colour not in taken]
+    lines = ["-", "--", ":", "-."]
+    if len(families) > len(hues):
+        hues, lines = PALETTE, lines[1:]
     markers = "PhpdH*8"
-    return known | {
-        name: (PALETTE[i % len(PALETTE)], markers[(i + i // len(markers)) % len(markers)])
-        for i, name in enumerate(others)
-    }
+    found = known
+    for i, (word, members) in enumerate(families.items()):
+        turn, hue = divmod(i, len(hues))
+        colours = _darker(TARGETS.get(word.upper(), hues[hue]), len(members))
+        found |= {
+            name: Variant(
+                colour, markers[(hue + turn + j) % len(markers)], lines[turn % len(lines)]
+            )
+            for j, (name, colour) in enumerate(zip(members, colours, strict=True))
+        }
+    return found
+
+
+def _natural(name: str) -> list[tuple[bool, int, str]]:
+    """Return a key that sorts numbers in names by value, and before words."""
+    parts = re.split(r"(\d+)", name)
+    return [
+        (not part.isdigit(), int(part) if part.isdigit() else 0, part) for part in parts if part
+    ]
+
+
+def _darker(colour: str, count: int) -> list[str]:
+    """Return shades of a colour, from light to dark; one shade is the colour itself."""
+    base = np.array(matplotlib.colors.to_rgb(colour))
+    ends = np.array([0.45 * base + 0.55, 0.45 * base])
+    at = np.linspace(-1, 1, count) if count > 1 else np.zeros(1)
+    return [
+        matplotlib.colors.to_hex(base + abs(t) * (ends[int(t > 0)] - base)) for t in at.tolist()
+    ]
 
 
 def shades(values: Iterable[float]) -> dict[float, str]:
@@ -142,6 +195,39 @@ def band(
     """Plot a line of means, and their intervals as a band of the same colour."""
     axes.fill_between(x, low, high, color=look["color"], alpha=0.18, linewidth=0)
     axes.plot(x, mean, **look)
+
+
+def points(
+    axes: Axes,
+    at: ArrayLike,
+    table: pd.DataFrame,
+    scale: float = 1,
+    flat: bool = False,
+    **look: Any,
+) -> None:
+    """Plot means and their intervals as bars.
+
+    Args:
+        axes: The panel.
+        at: Where each mean is, along the other axis.
+        table: Columns mean, low and high.
+        scale: Factor on these.
+        flat: Whether means run along x instead of y.
+        look: Properties of the line and its points.
+    """
+    mean, low, high = (scale * table[name].to_numpy() for name in ("mean", "low", "high"))
+    # A table that was written and read may be off in its last bit.
+    ends = [np.maximum(mean - low, 0), np.maximum(high - mean, 0)]
+    look = {"elinewidth": 1.1, **look}
+    if flat:
+        axes.errorbar(mean, at, xerr=ends, **look)
+    else:
+        axes.errorbar(at, mean, yerr=ends, **look)
+
+
+def scale_of(values: pd.Series) -> str:
+    """Return the scale for an axis: logarithmic if values span more than a factor of 30."""
+    return "log" if values.min() > 0 and values.max() > 30 * values.min() else "linear"
 
 
 def legend(figure: Figure, entries: Sequence[tuple[str, Look]]) -> None:

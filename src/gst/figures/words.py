@@ -46,6 +46,12 @@ def interval(row: Any, scale: float = 1, digits: int = 2, unit: str = "") -> str
     return f"{text} [{scale * row.low:.{digits}f}, {scale * row.high:.{digits}f}]"
 
 
+def estimate(row: Any) -> str:
+    """Write a row's mean with its interval to three significant digits: "0.123 [0.11, 0.135]"."""
+    bounds = f" [{number(row.low)}, {number(row.high)}]" if isfinite(row.low) else ""
+    return number(row.mean) + bounds
+
+
 def correlation(name: str, found: Correlation) -> str:
     """Write a correlation: "r = -0.73 [-0.85, -0.55], p = 4.4e-06"."""
     if not isfinite(found.r):
