@@ -17,7 +17,7 @@ from PIL import Image
 from gst.artifacts import ArtifactError
 from gst.report import tag, write_report
 
-FIGURES = ("regularization_losses", "stability_accuracy")
+FIGURES = {"regularization_losses": "regularization_losses", "stability_fig2": "stability_accuracy"}
 NASTY = '<script>alert("1 & 2")</script>'
 
 
@@ -175,7 +175,8 @@ def figures(tmp_path: Path) -> list[Path]:
 
 def write(folder: Path, figures: list[Path], **changed: pd.DataFrame) -> str:
     tables = {"runs": runs(), "jobs": jobs(), "claims": claims(), "selected": selected()}
-    write_report(folder / "report.html", STUDY, tables | changed, figures)
+    kinds = {path: FIGURES[path.stem] for path in figures}
+    write_report(folder / "report.html", STUDY, tables | changed, kinds)
     return (folder / "report.html").read_text(encoding="utf-8")
 
 
@@ -265,7 +266,7 @@ def test_measured_energy_is_stated(tmp_path: Path, figures: list[Path]) -> None:
 
 def test_a_study_without_regularization(tmp_path: Path, figures: list[Path]) -> None:
     tables = {"runs": runs(), "jobs": jobs(), "claims": claims()}
-    write_report(tmp_path / "report.html", STUDY, tables, figures)
+    write_report(tmp_path / "report.html", STUDY, tables, {figures[0]: "regularization_losses"})
     assert "best level of each method" not in (tmp_path / "report.html").read_text()
 
 
@@ -274,7 +275,7 @@ def test_missing_and_damaged_figures_are_named(tmp_path: Path, figures: list[Pat
     with pytest.raises(ArtifactError, match=r"regularization_losses\.png: should be a PNG file"):
         write(tmp_path, figures)
     figures[1].with_suffix(".txt").unlink()
-    with pytest.raises(ArtifactError, match=r"stability_accuracy\.txt: no such file"):
+    with pytest.raises(ArtifactError, match=r"stability_fig2\.txt: no such file"):
         write(tmp_path, figures[1:])
     assert not (tmp_path / "report.html").exists()
 

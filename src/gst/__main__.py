@@ -1,4 +1,4 @@
-"""The command line: `python -m gst config docs|schema|check` and `python -m gst bench`."""
+"""The command line: `python -m gst config docs|schema|check`, `python -m gst bench [spectrum]`."""
 
 from __future__ import annotations
 
@@ -32,12 +32,46 @@ def _add_bench(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--replicates", nargs="+", type=int, default=[1, 2, 4, 8])
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.set_defaults(run=_bench)
+    commands = parser.add_subparsers(metavar="COMMAND")
+    spectrum = commands.add_parser(
+        "spectrum", help="compare how eigenvalues of a run's Hessian are found"
+    )
+    spectrum.add_argument("folder", type=Path, help="folder of a run, .../runs/.../seeds-0-2")
+    spectrum.add_argument(
+        "--examples", type=int, default=512, help="test images, from the first on"
+    )
+    spectrum.add_argument("--k", type=int, default=100, help="eigenvalues of largest magnitude")
+    spectrum.add_argument("--seed", type=int, default=0, help="which replicate")
+    spectrum.add_argument("--tolerance", type=float, default=1e-4, help="largest relative residual")
+    spectrum.add_argument("--threads", type=int, default=1)
+    spectrum.add_argument("--out", type=Path, default=Path(), help="folder of figure and table")
+    spectrum.set_defaults(run=_spectrum)
 
 
 def _bench(given: argparse.Namespace) -> int:
-    from gst.bench import bench
+    from gst.bench.speed import bench
 
     bench(given.threads, given.networks, given.replicates, given.device)
+    return 0
+
+
+def _spectrum(given: argparse.Namespace) -> int:
+    from gst.artifacts import ArtifactError
+    from gst.bench.spectrum import bench
+
+    try:
+        bench(
+            given.folder,
+            examples=given.examples,
+            k=given.k,
+            seed=given.seed,
+            tolerance=given.tolerance,
+            threads=given.threads,
+            out=given.out,
+        )
+    except (ArtifactError, ValueError) as error:
+        print(error, file=sys.stderr)
+        return 1
     return 0
 
 

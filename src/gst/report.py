@@ -126,7 +126,7 @@ def write_report(
     path: Path,
     study: Mapping[str, Any],
     tables: Mapping[str, pd.DataFrame],
-    figures: Sequence[Path],
+    figures: Mapping[Path, str],
 ) -> None:
     """Write the page.
 
@@ -135,8 +135,8 @@ def write_report(
         study: name, command, and benchmarks: for each its name, study, scale, stands_for,
             dataset, network, noise, methods, levels, seeds.
         tables: runs, jobs, claims, and selected if the regularization study was run.
-        figures: PNG files named after registered figures; the caption of each lies beside it,
-            as a .txt file.
+        figures: PNG files, and the registered kind of figure that each is; the caption of each
+            lies beside it, as a .txt file.
 
     Raises:
         ArtifactError: If a figure or its caption is missing, or a figure is no PNG file.
@@ -294,10 +294,12 @@ def _summary(claims: pd.DataFrame) -> list[Markup]:
     ]
 
 
-def _figures(figures: Sequence[Path]) -> list[Markup]:
+def _figures(figures: Mapping[Path, str]) -> list[Markup]:
     parts = [tag("h2", "Figures", id="figures")]
-    for file in figures:
-        title = find("gst.figures", file.stem).facts["title"]
+    for file, kind in figures.items():
+        title = find("gst.figures", kind).facts["title"]
+        if file.stem != kind:
+            title = f"{title} ({file.stem})"
         try:
             caption = file.with_suffix(".txt").read_text(encoding="utf-8").strip()
             picture = file.read_bytes()

@@ -108,7 +108,13 @@ def test_every_replicate_is_measured_as_if_alone(
             np.testing.assert_allclose(
                 spectra[f"{split}_eigenvalues"][index], alone.eigenvalues, rtol=1e-3
             )
+            np.testing.assert_allclose(
+                np.sort(spectra[f"{split}_scan"][index][:, [0, -1]]),
+                np.sort(alone.scan[:, [0, -1]]),
+                rtol=1e-2,
+            )
         assert spectra[f"{split}_residuals"].shape == (2, 4)
+        assert spectra[f"{split}_scan"].shape == (2, 2, 81)
 
 
 def test_a_diverged_replicate_leaves_the_others(
@@ -120,8 +126,9 @@ def test_a_diverged_replicate_leaves_the_others(
     record, spectra = measure_cohort(weights, dataset, labels, RECIPE, SETTINGS, CPU)
     assert record["split"]["test"]["trace_top"][0] is None
     assert record["split"]["test"]["trace_top"][1] is not None
-    assert np.isnan(spectra["test_eigenvalues"][0]).all()
-    assert np.isfinite(spectra["test_eigenvalues"][1]).all()
+    for name in ("eigenvalues", "scan"):
+        assert np.isnan(spectra[f"test_{name}"][0]).all()
+        assert np.isfinite(spectra[f"test_{name}"][1]).all()
 
 
 def test_weights_of_something_else_are_refused(

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from gst.measures.flatness.epsilon import epsilon
+from gst.measures.flatness.epsilon import epsilon, scan
 from gst.measures.flatness.hvp import Hessian
 from gst.measures.flatness.spectrum import spectrum
 
@@ -24,8 +24,8 @@ class Bowl:
         return float((self.curvatures * (weights - self.centre).square()).sum() / 2)
 
 
-def scan(loss: Any, directions: Tensor) -> tuple[float, bool]:
-    """Try every step of the published scan."""
+def published(loss: Any, directions: Tensor) -> tuple[float, bool]:
+    """Try the steps one by one."""
     centre = loss(loss.weights)
     rising = [
         abs(step)
@@ -39,29 +39,60 @@ def scan(loss: Any, directions: Tensor) -> tuple[float, bool]:
 AXES = torch.eye(3, dtype=torch.float64)
 
 
+def found(loss: Any, directions: Tensor = AXES) -> tuple[float, bool]:
+    return epsilon(scan(loss, directions))
+
+
+def test_a_scan_holds_the_loss_at_every_step() -> None:
+    curvatures, centre = [1.0, 20.0, -3.0], [0.1, 0.0, 0.3]
+    losses = scan(Bowl(curvatures, centre), AXES[:2])
+    assert losses.dtype == torch.float64
+    steps = np.linspace(-0.4, 0.4, 81)
+    rest = (1.0 * 0.1**2 - 3.0 * 0.3**2) / 2
+    expected = [
+        rest + 0.5 * steps**2 - 0.1 * steps,
+        rest + 10.0 * steps**2,
+    ]
+    np.testing.assert_allclose(losses, expected, atol=1e-12)
+    np.testing.assert_array_equal(losses[:, 40], losses[0, 40])
+
+
 @pytest.mark.parametrize("curvature", [1.3, 1.9, 5.0, 21.0, 300.0, 3000.0])
 def test_a_bowl_of_known_curvature(curvature: float) -> None:
-    found, censored = epsilon(Bowl([1.0, curvature, 0.1]), AXES)
+    step, censored = found(Bowl([1.0, curvature, 0.1]))
     assert not censored
-    assert found == pytest.approx(np.ceil(np.sqrt(0.2 / curvature) / 0.01) * 0.01)
+    assert step == pytest.approx(np.ceil(np.sqrt(0.2 / curvature) / 0.01) * 0.01)
 
 
 def test_a_flat_bowl_is_censored() -> None:
-    assert epsilon(Bowl([1.0, 1.2, 0.1]), AXES) == (0.4, True)
+    assert found(Bowl([1.0, 1.2, 0.1])) == (0.4, True)
 
 
 def test_a_rise_at_the_last_step_is_not_censored() -> None:
-    assert epsilon(Bowl([1.26, 0.0, 0.0]), AXES) == (0.4, False)
+    assert found(Bowl([1.26, 0.0, 0.0])) == (0.4, False)
 
 
 def test_the_worse_sign_counts() -> None:
     tilted = Bowl([2.0, 0.0, 0.0], centre=[0.2, 0.0, 0.0])
-    assert epsilon(tilted, AXES) == pytest.approx(scan(tilted, AXES))
-    assert epsilon(tilted, AXES)[0] < epsilon(Bowl([2.0, 0.0, 0.0]), AXES)[0]
+    assert found(tilted) == pytest.approx(published(tilted, AXES))
+    assert found(tilted)[0] < found(Bowl([2.0, 0.0, 0.0]))[0]
 
 
 def test_only_the_given_directions_count() -> None:
-    assert epsilon(Bowl([0.1, 50.0, 0.1]), AXES[[0, 2]]) == (0.4, True)
+    assert found(Bowl([0.1, 50.0, 0.1]), AXES[[0, 2]]) == (0.4, True)
+
+
+def test_a_rise_counts_though_the_loss_falls_again_further_out() -> None:
+    losses = torch.zeros(2, 81, dtype=torch.float64)
+    losses[1, 40 - 7] = 0.2
+    assert epsilon(losses) == (pytest.approx(0.07), False)
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+def test_a_loss_that_is_not_finite_counts_as_raised(value: float) -> None:
+    losses = torch.zeros(2, 81, dtype=torch.float64)
+    losses[0, :11] = value
+    assert epsilon(losses) == (pytest.approx(0.3), False)
 
 
 @pytest.mark.parametrize("gain", [1.0, 3.0, 10.0])
@@ -72,4 +103,4 @@ def test_networks_as_in_the_whole_scan(problem: Any, gain: float) -> None:
     loss = problem.loss()
     random = torch.Generator().manual_seed(0)
     directions = spectrum(Hessian(loss), random, k=4, tolerance=1e-4).vectors
-    assert epsilon(loss, directions) == pytest.approx(scan(loss, directions))
+    assert found(loss, directions) == pytest.approx(published(loss, directions))

@@ -6,11 +6,16 @@ import pytest
 import torch
 from torch import Tensor
 
+from gst.measures.flatness import hvp
 from gst.measures.flatness.hvp import Hessian
 
 
 @pytest.mark.parametrize("chunk", [512, 4], ids=["one chunk", "three chunks"])
-def test_products_are_those_of_the_dense_hessian(problem: Any, chunk: int) -> None:
+@pytest.mark.parametrize("kept", [512, 10], ids=["graphs kept", "graphs made again"])
+def test_products_are_those_of_the_dense_hessian(
+    problem: Any, chunk: int, kept: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hvp, "_KEPT", kept)
     hessian = Hessian(problem.loss(chunk))
     vectors = torch.randn(8, hessian.size, dtype=torch.float64)
     products = torch.stack([hessian(vector) for vector in vectors])

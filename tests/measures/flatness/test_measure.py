@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from gst.measures.flatness import Measurement, measure
+from gst.measures.flatness.epsilon import epsilon
 from gst.measures.flatness.gradient_noise import gradient_noise
 
 SETTINGS = {"k": 6, "directions": 4, "tolerance": 1e-6, "trace_samples": 40, "seed": 3}
@@ -34,6 +35,18 @@ def test_every_measure_is_what_its_name_says(problem: Any) -> None:
     assert found.tic_unbiased == found.gradient_noise / found.trace_hutchinson
     assert found.loss == pytest.approx(problem.at(problem.weights).item())
     assert found.examples == 11
+    assert found.scan.shape == (4, 81)
+    assert found.scan[:, 40].tolist() == [found.loss] * 4
+    assert (found.epsilon, found.epsilon_censored) == epsilon(found.scan)
+
+
+def test_the_loss_is_scanned_along_the_leading_eigenvectors(regression: Any) -> None:
+    found = measured(regression)
+    values, vectors = np.linalg.eigh(regression.hessian().numpy())
+    for row, place in zip(found.scan, np.argsort(-np.abs(values)), strict=False):
+        moved = regression.weights + 0.4 * torch.from_numpy(vectors[:, place])
+        ends = regression.at(moved), regression.at(2 * regression.weights - moved)
+        assert sorted(row[[0, -1]].tolist()) == pytest.approx(sorted(map(float, ends)), rel=1e-4)
 
 
 def test_a_seed_gives_the_same_numbers_again(problem: Any) -> None:
@@ -53,6 +66,7 @@ def test_there_are_no_more_eigenvalues_than_free_weights(regression: Any) -> Non
     regression.mask[[0, 4, 9]] = 1
     found = measured(regression)
     assert found.eigenvalues.shape == (3,)
+    assert found.scan.shape == (3, 81)
     assert found.trace_hutchinson == pytest.approx(regression.hessian().trace().item())
 
 
@@ -61,6 +75,7 @@ def test_a_diverged_network_is_recorded_as_such(problem: Any) -> None:
     found = measured(problem)
     assert not found.converged
     assert found.eigenvalues.isnan().all()
+    assert found.scan.isnan().all()
     numbers = replace(found, loss=math.nan).scalars()
     assert all(math.isnan(numbers[name]) for name in ("trace_top", "tic", "epsilon", "loss"))
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor, nn
 
-from gst.measures.flatness.epsilon import epsilon
+from gst.measures.flatness.epsilon import POINTS, epsilon, scan
 from gst.measures.flatness.gradient_noise import gradient_noise
 from gst.measures.flatness.hvp import Hessian
 from gst.measures.flatness.loss import Loss
@@ -35,7 +35,8 @@ class Measurement:
         gradient_variance: The same about the mean gradient (centered).
         tic: Tr(C) / Tr(H) with Tr(H) as published.
         tic_unbiased: Tr(C) / Tr(H) with the unbiased Tr(H).
-        epsilon: Smallest step along a leading eigenvector that raises the loss by 0.1.
+        scan: Losses at steps along the leading eigenvectors, float64 [directions, 81].
+        epsilon: Smallest of these steps that raises the loss by 0.1.
         epsilon_censored: Whether no step of the scan did; epsilon is then the longest.
         loss: Mean cross-entropy, in nats.
         examples: Number of examples measured on.
@@ -52,6 +53,7 @@ class Measurement:
     gradient_variance: float
     tic: float
     tic_unbiased: float
+    scan: Tensor
     epsilon: float
     epsilon_censored: bool
     loss: float
@@ -74,7 +76,7 @@ def measure(
     tolerance: float,
     trace_samples: int,
     seed: int,
-    chunk: int = 512,
+    chunk: int | None = None,
 ) -> Measurement:
     """Measure how flat the loss is around a network's weights, in evaluation mode.
 
@@ -87,27 +89,28 @@ def measure(
         mask: 1 for each weight that is free, 0 for each that is masked, [P], in the order of
             `named_parameters`; None if all are free.
         k: Number of eigenvalues.
-        directions: Number of leading eigenvectors along which epsilon is searched.
+        directions: Number of leading eigenvectors along which the loss is scanned.
         tolerance: Largest residual of an eigenvalue, relative to the largest magnitude.
         trace_samples: Random vectors for the unbiased trace.
         seed: Seed of the random vectors.
-        chunk: Images that are passed through the network at once.
+        chunk: Images that are passed through the network at once; what is fast unless given.
     """
     with _full_float32():
         loss = Loss(module, images, labels, mask=mask, chunk=chunk)
         value = loss(loss.weights)
         if not math.isfinite(value):
-            return _undefined(min(k, len(loss.weights)), value, loss.examples)
+            return _undefined(min(k, len(loss.weights)), directions, value, loss.examples)
         hessian = Hessian(loss)
         try:
             leading = spectrum(hessian, _stream(seed, "lanczos"), k=k, tolerance=tolerance)
         except FloatingPointError:
-            return _undefined(min(k, hessian.size), value, loss.examples)
+            return _undefined(min(k, hessian.size), directions, value, loss.examples)
         whole, error = trace(
             hessian, _stream(seed, "trace"), samples=trace_samples, leading=leading
         )
         noise, variance = gradient_noise(loss)
-        distance, censored = epsilon(loss, leading.vectors[:directions])
+        losses = scan(loss, leading.vectors[:directions])
+    distance, censored = epsilon(losses)
     top = float(leading.eigenvalues.sum())
     return Measurement(
         eigenvalues=leading.eigenvalues,
@@ -121,6 +124,7 @@ def measure(
         gradient_variance=variance,
         tic=noise / top if top else math.nan,
         tic_unbiased=noise / whole if whole else math.nan,
+        scan=losses,
         epsilon=distance,
         epsilon_censored=censored,
         loss=value,
@@ -128,7 +132,7 @@ def measure(
     )
 
 
-def _undefined(k: int, value: float, examples: int) -> Measurement:
+def _undefined(k: int, directions: int, value: float, examples: int) -> Measurement:
     nothing = torch.full((k,), math.nan, dtype=torch.float64)
     return Measurement(
         eigenvalues=nothing,
@@ -142,6 +146,7 @@ def _undefined(k: int, value: float, examples: int) -> Measurement:
         gradient_variance=math.nan,
         tic=math.nan,
         tic_unbiased=math.nan,
+        scan=torch.full((min(directions, k), POINTS), math.nan, dtype=torch.float64),
         epsilon=math.nan,
         epsilon_censored=False,
         loss=value,

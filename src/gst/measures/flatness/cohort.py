@@ -43,8 +43,9 @@ def measure_cohort(
 
     Returns:
         The content of flatness.json: {"seeds": [R], "split": {split: {measure: [R]}}, "meta"},
-        with null for what is not finite. And the arrays of spectrum.npz: eigenvalues and
-        residuals of each split, float64 [R, k], NaN past the last.
+        with null for what is not finite. And the arrays of spectrum.npz, for each split:
+        eigenvalues and residuals, float64 [R, k], and scan, the losses at steps along the leading
+        eigenvectors, float64 [R, directions, 81]. NaN stands past the last.
 
     Raises:
         ArtifactError: If the weights are of another recipe, network or other seeds.
@@ -67,7 +68,7 @@ def measure_cohort(
     }
     measured: dict[str, list[Measurement]] = {name: [] for name in splits}
     for index, seed in enumerate(labels.seeds):
-        mask = _take_replicate(module, arrays, index, weights)
+        mask = take_replicate(module, arrays, index, weights)
         for name, (images, targets) in splits.items():
             inputs = to_device(images[: settings.examples], device)
             result = measure(
@@ -100,18 +101,32 @@ def measure_cohort(
             "threads": torch.get_num_threads(),
         },
     }
+    sizes = {"eigenvalues": settings.k, "residuals": settings.k, "scan": settings.directions}
     spectra = {
-        f"{name}_{part}": _rows([getattr(result, part) for result in results], settings.k)
+        f"{name}_{part}": _rows([getattr(result, part) for result in results], size)
         for name, results in measured.items()
-        for part in ("eigenvalues", "residuals")
+        for part, size in sizes.items()
     }
     return record, spectra
 
 
-def _take_replicate(
+def take_replicate(
     module: nn.Module, arrays: dict[str, np.ndarray], index: int, path: Path
 ) -> Tensor:
-    """Give a network one replicate's weights and buffers, and return its mask [P]."""
+    """Give a network one replicate's weights and buffers.
+
+    Args:
+        module: The network.
+        arrays: Weights, buffers and masks of every replicate, as `read_weights` returns them.
+        index: Which replicate.
+        path: Where the arrays are from.
+
+    Returns:
+        Its mask [P], as `measure` takes it.
+
+    Raises:
+        ArtifactError: If the arrays are of another network.
+    """
     state = {
         name.split("/", 1)[1]: torch.from_numpy(array)[index]
         for name, array in arrays.items()
@@ -137,9 +152,9 @@ def _columns(results: list[Measurement]) -> dict[str, list[Any]]:
     }
 
 
-def _rows(spectra: list[Tensor], k: int) -> np.ndarray:
-    """Stack spectra that may be shorter than k, [R, k], with NaN at their ends."""
-    rows = np.full((len(spectra), k), np.nan)
-    for row, values in zip(rows, spectra, strict=True):
+def _rows(parts: list[Tensor], size: int) -> np.ndarray:
+    """Stack tensors of at most `size` rows, [R, size, ...], with NaN at their ends."""
+    rows = np.full((len(parts), size, *parts[0].shape[1:]), np.nan)
+    for row, values in zip(rows, parts, strict=True):
         row[: len(values)] = values.numpy()
     return rows

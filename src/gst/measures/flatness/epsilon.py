@@ -2,53 +2,54 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from gst.measures.flatness.loss import Loss
 
 THRESHOLD = 0.1
-"""Rise of the loss that ends the search."""
+"""Rise of the loss that counts."""
 REACH = 0.4
 """Longest step."""
 POINTS = 81
 """Steps from -REACH to REACH along each direction, 0 included."""
 
+_CENTRE = POINTS // 2
 
-def epsilon(loss: Loss, directions: Tensor) -> tuple[float, bool]:
-    """Return the smallest step along any direction that raises the loss by 0.1.
 
-    The steps are those of np.linspace(-0.4, 0.4, 81) times each unit direction (stability
-    study, section 6 and appendix E). The smallest |step| at which the worst direction and
-    sign raise the loss by at least 0.1 is found by bisection: the same as a scan of all steps,
-    provided that the worst rise, once there, lasts to the longest step. That takes 20 to 80
-    losses for 10 directions where the scan takes 810.
+def scan(loss: Loss, directions: Tensor) -> Tensor:
+    """Return the loss at steps along each direction, 80 losses a direction and one for all.
+
+    The steps are np.linspace(-0.4, 0.4, 81) times the unit direction (stability study, section 6
+    and appendix E).
 
     Args:
         loss: The loss.
         directions: Unit vectors, the most curved first, [m, d].
 
     Returns:
-        The step, and whether it is censored: 0.4 and True if no step raises the loss so far.
+        Losses, float64 [m, 81].
     """
-    last = (POINTS - 1) // 2
-    centre = loss(loss.weights)
-    rays = [ray for direction in directions for ray in (direction, -direction)]
+    losses = torch.full((len(directions), POINTS), loss(loss.weights), dtype=torch.float64)
+    for row, direction in zip(losses, directions, strict=True):
+        for place in range(POINTS):
+            if place != _CENTRE:
+                row[place] = loss(loss.weights + (place - _CENTRE) * REACH / _CENTRE * direction)
+    return losses
 
-    def raised(level: int) -> bool:
-        step = level * REACH / last
-        for place, ray in enumerate(rays):
-            if not loss(loss.weights + step * ray) - centre < THRESHOLD:
-                rays.insert(0, rays.pop(place))
-                return True
-        return False
 
-    if not raised(last):
+def epsilon(losses: Tensor) -> tuple[float, bool]:
+    """Return the smallest step along any direction that raises the loss by at least 0.1.
+
+    Args:
+        losses: As `scan` returns them; the loss without a step is finite, and one that is not
+            finite counts as raised.
+
+    Returns:
+        The step's length, and whether it is censored: 0.4 and True if no step raises the loss.
+    """
+    raised = ~(losses - losses[:, _CENTRE, None] < THRESHOLD)
+    places = raised.any(0).nonzero().squeeze(1)
+    if not len(places):
         return REACH, True
-    below, level = 0, last
-    while level - below > 1:
-        middle = (below + level) // 2
-        if raised(middle):
-            level = middle
-        else:
-            below = middle
-    return level * REACH / last, False
+    return int((places - _CENTRE).abs().min()) * REACH / _CENTRE, False

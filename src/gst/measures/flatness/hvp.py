@@ -11,6 +11,9 @@ from torch.func import grad, vjp
 
 from gst.measures.flatness.loss import Loss
 
+_KEPT = 512
+"""Most examples whose graphs are kept."""
+
 
 class Operator(Protocol):
     """A symmetric matrix that is known by its products with vectors."""
@@ -29,10 +32,10 @@ class Hessian:
     """The Hessian of a loss at the weights that its network has.
 
     H v = d/dw <df/dw, v>, by reverse over reverse mode (Pearlmutter 1994): H is symmetric, so
-    the vector-Jacobian product of the gradient is the product that is wanted. If the examples
-    are one chunk, the graph of the gradient is built once and kept for all products, which
-    made a product on the CPU 1.8 times as fast as forward over reverse mode; otherwise it is
-    built again for each chunk of each product, and memory stays that of one chunk.
+    the vector-Jacobian product of the gradient is the product that is wanted. Up to 512 examples,
+    the graphs of the chunks' gradients are built once and kept for all products, which made a
+    product on the CPU 1.8 times as fast as forward over reverse mode; with more they are built
+    again for each product, and memory stays that of one chunk.
 
     Args:
         loss: The loss.
@@ -43,7 +46,7 @@ class Hessian:
         self.size = len(loss.weights)
         self.dtype = loss.weights.dtype
         self.device = loss.weights.device
-        self._kept = list(self._products()) if len(loss.chunks) == 1 else None
+        self._kept = list(self._products()) if loss.examples <= _KEPT else None
 
     def _products(self) -> Iterator[Callable[[Tensor], tuple[Tensor]]]:
         for images, labels in self._loss.chunks:

@@ -9,6 +9,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
 
+_CHUNK = {"cpu": 128, "cuda": 512}
+"""Images at once; on the CPU a product of VGG11 took 1.3 times as long with 512 as with 128."""
+
 
 class Loss:
     """Mean cross-entropy of a network on fixed examples, over the weights that are free.
@@ -23,7 +26,7 @@ class Loss:
         images: Normalised images [N, C, H, W].
         labels: int64 [N].
         mask: 1 for each free weight, 0 for each masked one, [P]; None if all are free.
-        chunk: Images that are passed through the network at once.
+        chunk: Images that are passed through the network at once; what is fast unless given.
 
     Raises:
         ValueError: If the labels or the mask do not fit.
@@ -36,7 +39,7 @@ class Loss:
         labels: Tensor,
         *,
         mask: Tensor | None = None,
-        chunk: int = 512,
+        chunk: int | None = None,
     ) -> None:
         if labels.shape != images.shape[:1]:
             raise ValueError(
@@ -56,6 +59,7 @@ class Loss:
         self.weights = self._all[self._free]
         """The free weights [d] that the network has."""
         self.examples = len(images)
+        chunk = chunk or _CHUNK[images.device.type]
         self.chunks = list(zip(torch.split(images, chunk), torch.split(labels, chunk), strict=True))
         """Images and labels, chunk by chunk."""
 
@@ -72,6 +76,14 @@ class Loss:
 
     @torch.no_grad()
     def __call__(self, weights: Tensor) -> float:
-        """Return the mean cross-entropy over all examples at the given free weights [d]."""
-        total = sum(self.total(weights, *chunk).double() for chunk in self.chunks)
+        """Return the mean cross-entropy over all examples at the given free weights [d].
+
+        Images lie as channels_last here, since that makes a forward pass by itself 1.7 times as
+        fast on the CPU; derivatives it makes slower.
+        """
+        total = torch.zeros((), dtype=torch.float64, device=weights.device)
+        for images, labels in self.chunks:
+            if images.ndim == 4:
+                images = images.contiguous(memory_format=torch.channels_last)
+            total += self.total(weights, images, labels)
         return float(total) / self.examples

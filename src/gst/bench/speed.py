@@ -31,7 +31,7 @@ EXAMPLES = 40 * BATCH
 SHAPES = {"lenet": (1, 28, 28), "lenet-digits": (1, 8, 8), "vgg-digits": (1, 8, 8)}
 START = """
 import time
-from gst.bench import synthetic, trainer
+from gst.bench.speed import synthetic, trainer
 trainer("lenet", 1, synthetic((1, 28, 28), 128), epochs=1)()
 print(time.time())
 """
