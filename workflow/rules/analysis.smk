@@ -34,6 +34,10 @@ use rule tables_regularization as tables_stability with:
         jobs="<results>/tables/{study}/{benchmark}/jobs.csv",
         curves="<results>/tables/{study}/{benchmark}/curves.parquet",
         flatness="<results>/tables/{study}/{benchmark}/flatness.csv",
+        correlations="<results>/tables/{study}/{benchmark}/correlations.csv",
+        spectra="<results>/tables/{study}/{benchmark}/spectra.parquet",
+        scans="<results>/tables/{study}/{benchmark}/scans.parquet",
+        activations="<results>/tables/{study}/{benchmark}/activations.parquet",
     wildcard_constraints:
         study="stability",
 
@@ -90,7 +94,8 @@ rule figure:
         runtime=10,
         gpu=0,
     params:
-        code=lambda wildcards: code("figure.py", ("gst.figures", wildcards.figure)),
+        kind=lambda wildcards: FIGURES[wildcards.figure].kind,
+        code=lambda wildcards: code("figure.py", ("gst.figures", FIGURES[wildcards.figure].kind)),
     message:
         "Drawing {wildcards.figure}"
     script:

@@ -4,8 +4,10 @@ import json
 import os
 import re
 from functools import cache
+from typing import NamedTuple
 
 from gst import registry
+from gst.config.benchmarks import SCORES
 from gst.datasets import SOURCES, check_available, local_files, reader, whole
 from gst.provenance import fingerprint
 from gst.recipe import LabelNoise
@@ -14,12 +16,8 @@ RUN = "{study}/{benchmark}/noise-{percent}/{method}/level-{level}/{cohort}"
 RECIPES = {str(path): recipe for path, recipe in study.recipes.items()}
 EL2N = {f"{job.benchmark}/noise-{job.percent}/{job.cohort}": job for job in study.el2n()}
 FLATNESS = {str(job.path): job.settings for job in study.flatness()}
+ACTIVATIONS = {str(job.path): job.settings for job in study.activations()}
 
-SCORES = {
-    "weights": "gst.pruning.weight_scores",
-    "filters": "gst.pruning.filter_scores",
-    "scratch": "gst.pruning.filter_scores",
-}
 KEPT = {
     "all": ("dense", "pruned", "extended", "width", "stability"),
     "needed": ("dense", "stability"),
@@ -27,8 +25,16 @@ KEPT = {
 }[study.keep_weights]
 TABLES = {
     "regularization": ("runs", "jobs", "selected", "subgroups"),
-    "stability": ("runs", "jobs", "curves", "flatness"),
+    "stability": (
+        *("runs", "jobs", "curves", "flatness"),
+        *("correlations", "spectra", "scans", "activations"),
+    ),
 }
+LARGE = ("runs", "curves", "spectra", "scans", "activations")
+MERGED_OVER_BENCHMARKS = (
+    *("runs", "jobs", "selected", "subgroups"),
+    *("curves", "flatness", "correlations"),
+)
 
 
 wildcard_constraints:
@@ -146,7 +152,7 @@ def weights(owner, path):
 
 def table_file(table):
     """Return the name of a table's file."""
-    return f"{table}.parquet" if table in ("runs", "curves") else f"{table}.csv"
+    return f"{table}.parquet" if table in LARGE else f"{table}.csv"
 
 
 def table_of(name, table):
@@ -154,16 +160,15 @@ def table_of(name, table):
     return f"{study.results}/tables/{study.benchmarks[name].study}/{name}/{table_file(table)}"
 
 
-def measured(wildcards):
-    """Return the runs, by place, and the flatness measurements of one benchmark."""
+def of_benchmark(jobs, wildcards):
+    """Return those of the study's jobs, by place, that belong to one benchmark."""
     start = "{study}/{benchmark}/".format(**wildcards)
-    runs = {place: recipe for place, recipe in RECIPES.items() if place.startswith(start)}
-    return runs, [place for place in FLATNESS if place.startswith(start)]
+    return {place: job for place, job in jobs.items() if place.startswith(start)}
 
 
 def measurements(wildcards):
     """Return every file that the tables of a benchmark are made of."""
-    runs, flatness = measured(wildcards)
+    runs = of_benchmark(RECIPES, wildcards)
     labels = set()
     for place, recipe in runs.items():
         _, _, noise, _, _, cohort = place.split("/")
@@ -176,21 +181,32 @@ def measurements(wildcards):
         "examples": [f"{study.results}/runs/{place}/examples.npz" for place in runs],
         "labels": sorted(labels),
         "el2n": [f"{study.results}/el2n/{place}.npz" for place in scores],
-        "flatness": [f"{study.results}/flatness/{place}/flatness.json" for place in flatness],
+        **{
+            name: [
+                f"{study.results}/flatness/{place}/{name}.{suffix}"
+                for place in of_benchmark(FLATNESS, wildcards)
+            ]
+            for name, suffix in (("flatness", "json"), ("spectrum", "npz"))
+        },
+        "activations": [
+            f"{study.results}/activations/{place}/activations.npz"
+            for place in of_benchmark(ACTIVATIONS, wildcards)
+        ],
     }
 
 
 def analysis_settings(wildcards):
     """Return what the tables of a benchmark depend on, beside files."""
-    runs, flatness = measured(wildcards)
+    runs = of_benchmark(RECIPES, wildcards).items()
     return canonical(
         {
             "study": wildcards.study,
             "benchmark": wildcards.benchmark,
             "results": study.results,
-            "runs": {place: json.loads(recipe.canonical()) for place, recipe in runs.items()},
+            "runs": {place: json.loads(recipe.canonical()) for place, recipe in runs},
             "el2n": wildcards.study == "regularization",
-            "flatness": flatness,
+            "flatness": list(of_benchmark(FLATNESS, wildcards)),
+            "activations": list(of_benchmark(ACTIVATIONS, wildcards)),
         }
     )
 
@@ -200,29 +216,39 @@ def merged_tables():
     parts = {}
     for name, benchmark in study.benchmarks.items():
         for table in TABLES[benchmark.study]:
-            if table != "curves":
+            if table in MERGED_OVER_BENCHMARKS:
                 parts.setdefault(table, []).append(table_of(name, table))
     return parts
 
 
-def in_figure(facts):
-    """Return the benchmarks that have all that a figure needs."""
+class Figure(NamedTuple):
+    """A figure of the study: its registered kind, and the benchmarks that it shows."""
 
-    def has(benchmark, need):
-        return need in getattr(benchmark, "methods", ()) or bool(getattr(benchmark, need, None))
+    kind: str
+    benchmarks: list
 
-    return [
-        name
-        for name, benchmark in study.benchmarks.items()
-        if benchmark.study == facts["study"]
-        and all(has(benchmark, need) for need in facts["needs"])
-    ]
+
+def figures():
+    """Return every figure by name: those that benchmarks ask for, or else all that fit them."""
+    kinds = registry.entries("gst.figures")
+    found = {}
+    for name, benchmark in study.benchmarks.items():
+        fit = {
+            kind: kind
+            for kind, entry in kinds.items()
+            if entry.facts["study"] == benchmark.study
+            and all(map(benchmark.has, entry.facts["needs"]))
+        }
+        for figure, kind in (fit if benchmark.figures is None else benchmark.figures).items():
+            found.setdefault(figure, Figure(kind, [])).benchmarks.append(name)
+    return found
 
 
 def figure_tables(wildcards):
     """Return the tables that a figure draws."""
-    facts, names = FIGURES[wildcards.figure]
-    return {table: [table_of(name, table) for name in names] for table in facts["tables"]}
+    kind, names = FIGURES[wildcards.figure]
+    tables = registry.find("gst.figures", kind).facts["tables"]
+    return {table: [table_of(name, table) for name in names] for table in tables}
 
 
 def claims_settings():
@@ -243,6 +269,7 @@ def report_settings():
         {
             "name": study.name,
             "command": " ".join(["snakemake all", *(f"--configfile {file}" for file in files)]),
+            "figures": {name: figure.kind for name, figure in FIGURES.items()},
             "benchmarks": [
                 {
                     "name": name,
@@ -265,9 +292,5 @@ def report_settings():
 
 
 MERGED = merged_tables()
-FIGURES = {
-    name: (entry.facts, in_figure(entry.facts))
-    for name, entry in registry.entries("gst.figures").items()
-    if in_figure(entry.facts)
-}
+FIGURES = figures()
 CLAIMS = os.path.relpath(HOME / "config/claims.yaml")

@@ -10,7 +10,7 @@ with logged(snakemake.log[0]):
     from gst.figures.style import save
     from gst.registry import load
 
-    figure = load("gst.figures", snakemake.wildcards.figure)
+    figure = load("gst.figures", snakemake.params.kind)
     tables = {
         name: merged([read_table(path) for path in paths])
         for name, paths in snakemake.input.items()

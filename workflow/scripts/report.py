@@ -14,9 +14,6 @@ with logged(snakemake.log[0]):
         for name in ("runs", "jobs", "selected", "claims")
         if name in snakemake.input.keys()  # noqa: SIM118
     }
-    write_report(
-        Path(snakemake.output.page),
-        study=json.loads(snakemake.params.study),
-        tables=tables,
-        figures=[Path(path) for path in snakemake.input.png],
-    )
+    study = json.loads(snakemake.params.study)
+    figures = {Path(path): study["figures"][Path(path).stem] for path in snakemake.input.png}
+    write_report(Path(snakemake.output.page), study, tables, figures)

@@ -16,6 +16,6 @@ with logged(snakemake.log[0]):
     if facts["study"] == "regularization":
         tables = regularization_tables(results, runs, facts["el2n"])
     else:
-        tables = stability_tables(results, runs, facts["flatness"])
+        tables = stability_tables(results, runs, facts["flatness"], facts["activations"])
     for name, path in snakemake.output.items():
         write_table(path, tables[name])
