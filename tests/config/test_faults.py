@@ -17,7 +17,7 @@ NOISE = (
     "last_epochs: [6], period: 2, target: L}}"
 )
 CHANGES = {
-    "unknown key": ("reg: {nois: [1]}", f"{IN_REG}nois: unknown key; did you mean noise?"),
+    "unknown key": ("reg: {nois: [1]}", f"{IN_REG}nois: unknown key; did you mean noise"),
     "unknown key, none near": ("reg: {zzz: 1}", f"{IN_REG}zzz: unknown key. Known: dataset, "),
     "unknown inner key": (
         "reg: {training: {epoch: 3}}",
@@ -243,7 +243,7 @@ CHANGES = {
     ),
     "asymmetric noise without a map": (
         "reg: {noise_kind: asymmetric}",
-        f"{IN_REG}noise_map: asymmetric noise needs a map from classes to other classes",
+        f"{IN_REG}noise_kind: asymmetric noise needs a map from classes to other classes",
     ),
     "map of uniform noise": (
         "reg: {noise_map: {a: b}}",
@@ -254,7 +254,7 @@ CHANGES = {
         f"{IN_REG}noise_map: the map leaves c as it is",
     ),
     "map of numbers": (
-        "reg: {noise_kind: asymmetric, noise_map: {3: 5}}",
+        "reg: {noise_kind: asymmetric, noise_map: {a: b, '3': 5}}",
         f"{IN_REG}noise_map.3: found 5; needed: text; if it is meant as text, put quotes around",
     ),
     "unknown filter score": (
@@ -272,7 +272,7 @@ CHANGES = {
     "score of filters for weights": (
         "stab: {variants: {dsd: {kind: dense-sparse-dense, fraction: 0.5, sparse_epoch: 5, "
         "dense_epoch: 6, score: l2}}}",
-        f"{IN_STAB}variants.dsd.score: no 'l2' among weight_scores; the nearest are: magnitude",
+        f"{IN_STAB}variants.dsd.score: no 'l2' among weight_scores; the nearest are: largest",
     ),
     "unknown kind of figure": (
         "stab: {figures: {stability_a: stability_curve}}",

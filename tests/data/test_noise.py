@@ -51,12 +51,12 @@ def test_exactly_the_stated_number_gets_another_valid_label(
 
 @pytest.mark.parametrize(("n", "percent", "count"), [(10, 25, 2), (30, 25, 8), (14, 25, 4)])
 def test_a_half_goes_to_the_even_number(n: int, percent: float, count: int) -> None:
-    assert draw(np.zeros(n, np.int64), 2, percent, 0)[1].sum() == count
+    assert draw(np.zeros(n, np.int64), "ab", noise(percent), 0)[1].sum() == count
 
 
 def test_percent_is_the_decimal_that_was_written() -> None:
     # 0.15 / 100 * 3000 is 4.5, though in floats it is a little more or less
-    assert draw(np.zeros(3000, np.int64), 2, 0.15, 0)[1].sum() == 4
+    assert draw(np.zeros(3000, np.int64), "ab", noise(0.15), 0)[1].sum() == 4
 
 
 def test_wrong_labels_and_chosen_examples_are_uniform() -> None:
@@ -74,7 +74,7 @@ def test_wrong_labels_and_chosen_examples_are_uniform() -> None:
 
 def test_every_example_is_as_likely_over_seeds() -> None:
     labels = np.arange(20) % 4
-    times = sum(draw(labels, 4, 30, seed)[1].astype(int) for seed in range(2000))
+    times = sum(draw(labels, "abcd", noise(30), seed)[1].astype(int) for seed in range(2000))
     # every draw takes 6 of 20, which leaves the counts 0.7 of a multinomial's variance
     assert chisquare(times).pvalue > 1e-3
 
@@ -123,7 +123,7 @@ def test_asymmetric_noise_hits_a_share_of_the_mapped_classes(percent: float) -> 
     wrong, noisy = draw(LABELS, CIFAR10, noise(percent, "asymmetric", **USUAL), 3)
     assert noisy.sum() == 100 * percent
     for label, name in enumerate(CIFAR10):
-        own = LABELS == label
+        own = label == LABELS
         target = CIFAR10.index(USUAL.get(name, name))
         assert set(wrong[own & noisy]) <= {target}
         assert (wrong[own & ~noisy] == label).all()

@@ -179,7 +179,7 @@ def _noise_differs(noise: tuple[float, ...]) -> Faults:
 def _noise_fits(noise_kind: NoiseKind, noise_map: dict[str, str]) -> Faults:
     noise = LabelNoise.model_construct(kind=noise_kind, map=noise_map)
     for objection in objections(LabelNoise, noise):
-        yield Fault(("noise_map",), objection)
+        yield Fault(("noise_map" if noise_map else "noise_kind",), objection)
 
 
 def _noise_maps_agree(benchmarks: Mapping[str, Benchmark]) -> Faults:
