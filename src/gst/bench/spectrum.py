@@ -54,7 +54,7 @@ def hessian(folder: Path, seed: int, examples: int) -> Hessian:
     module = models.build(recipe.network, len(dataset.classes), dataset.shape, torch.Generator())
     mask = take_replicate(module, arrays, seeds.index(seed), path)
     images = torch.from_numpy(dataset.test.images[:examples])
-    inputs = Normalise(dataset.mean, dataset.std)(images)
+    inputs = Normalise.of(dataset, recipe.training)(images)
     labels = to_device(dataset.test.labels[:examples], inputs.device)
     return Hessian(Loss(module, inputs, labels, mask=mask))
 
