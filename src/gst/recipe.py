@@ -145,6 +145,9 @@ class Training(Frozen):
     augment: Literal["none", "flip-crop"] = "none"
     """Random changes of the training images. flip-crop: horizontal flip, and crop after padding
     by 4."""
+    input_std: Annotated[tuple[ReadableFraction, ...], Field(min_length=1)] | None = None
+    """Standard deviation of each channel, in 0..1, that inputs are divided by; that of the
+    training images if null."""
     precision: Literal["float32", "bf16"] = "float32"
     """Precision of the arithmetic. bf16: matrix products and convolutions in bfloat16; weights
     stay float32."""

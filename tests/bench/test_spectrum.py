@@ -46,9 +46,9 @@ def test_it_prints_a_table_and_writes_a_figure(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = ["bench", "spectrum", str(folder), "--seed", "4", "--k", "5", "--tolerance", "1e-3"]
-    assert main([*words, "--examples", "20", "--out", str(tmp_path)]) == 0
+    assert main([*words, "--examples", "40", "--out", str(tmp_path)]) == 0
     printed = capsys.readouterr().out
-    assert "20 test images, 5 eigenvalues" in printed
+    assert "30 test images, 5 eigenvalues" in printed
     rows = pd.read_csv(tmp_path / "spectrum.csv")
     assert list(rows) == ["method", "rank", "eigenvalue", "residual"]
     for method, found in rows.groupby("method"):

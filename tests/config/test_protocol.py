@@ -367,6 +367,7 @@ def test_the_training_is_the_published_one(name: str) -> None:
     )
     assert (training.batch_size, training.gamma, training.warmup_epochs) == (128, 0.1, 0)
     assert training.precision == "float32"
+    assert training.input_std == (None if name.startswith("cifar100") else (0.2023, 0.1994, 0.2010))
     assert (benchmark.replicates, benchmark.scale) == (row.replicates, "published")
     assert benchmark.figures == row.figures
 

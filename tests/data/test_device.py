@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
 from gst.data.device import EpochBatches, Normalise, flip_crop
+from gst.data.loaded import Dataset, Split
+from gst.recipe import Sgd, Training
 
 
 def batches(seeds: list[int], **changes: object) -> EpochBatches:
@@ -48,6 +51,22 @@ def test_normalise() -> None:
     images = torch.tensor([[[[0, 255]], [[51, 102]]]], dtype=torch.uint8)
     found = Normalise([0.5, 0.2], [0.25, 0.1])(images)
     torch.testing.assert_close(found, torch.tensor([[[[-2.0, 2.0]], [[0.0, 2.0]]]]))
+
+
+def test_a_training_may_state_the_deviations_that_inputs_are_divided_by() -> None:
+    split = Split(np.zeros((1, 2, 1, 1), dtype=np.uint8), np.zeros(1, dtype=np.int64), "none")
+    dataset = Dataset("two channels", split, split, ("a",), (0.5, 0.2), (0.25, 0.1))
+    optimiser = Sgd(kind="sgd", lr=1.0)
+    own = Training(epochs=1, batch_size=1, optimiser=optimiser)
+    images = torch.tensor([[[[255]], [[51]]]], dtype=torch.uint8)
+    for training, expected in (
+        (own, [2.0, 0.0]),
+        (own.model_copy(update={"input_std": (0.125, 0.2)}), [4.0, 0.0]),
+    ):
+        found = Normalise.of(dataset, training)(images).flatten()
+        torch.testing.assert_close(found, torch.tensor(expected))
+    with pytest.raises(ValueError, match="1 entries; the images of two channels have 2 channels"):
+        Normalise.of(dataset, own.model_copy(update={"input_std": (0.1,)}))
 
 
 @pytest.mark.parametrize("flipped", [False, True])

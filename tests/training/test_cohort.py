@@ -42,7 +42,7 @@ def trained(
     """Train seeds together, each on labels of its own."""
     draws = [np.random.default_rng(seed).permutation(dataset.train.labels) for seed in seeds]
     device = torch.device("cpu")
-    data = DeviceData.load(dataset, np.stack(draws), device)
+    data = DeviceData.load(dataset, np.stack(draws), recipe.training, device)
     state = TrainingState(recipe, seeds, 3, dataset.shape, len(data.images), device)
     train(state, data, interventions.make(recipe))
     return state, data

@@ -26,7 +26,9 @@ def made(recipe: Callable[..., Recipe], name: str, dropout: float = 0.5) -> Reci
 
 def begin(recipe: Recipe, seeds: list[int], dataset: Dataset) -> tuple[TrainingState, DeviceData]:
     device = torch.device("cpu")
-    data = DeviceData.load(dataset, np.stack([dataset.train.labels] * len(seeds)), device)
+    data = DeviceData.load(
+        dataset, np.stack([dataset.train.labels] * len(seeds)), recipe.training, device
+    )
     return TrainingState(recipe, seeds, 3, dataset.shape, len(data.images), device), data
 
 

@@ -39,9 +39,9 @@ TINY = yaml.safe_load((HOME / "config/config.yaml").read_text()) | {
             "cohort": 2,
             "variants": {
                 "s-slow": {**SCHEDULE, "period": 1},
-                "s-fast": {**SCHEDULE, "period": 2},
-                "r-fast": {**SCHEDULE, "period": 2},
-                "l-fast": {**SCHEDULE, "period": 2},
+                "s-fast": {**SCHEDULE, "period": None},
+                "r-fast": {**SCHEDULE, "period": None},
+                "l-fast": {**SCHEDULE, "period": None},
             },
             "flatness": {
                 "epoch": 2,

@@ -31,13 +31,13 @@ METHODS: dict[str, Callable[..., Spectrum]] = {
 }
 
 
-def hessian(folder: Path, seed: int, examples: int) -> Hessian:
-    """Return the Hessian of one replicate's loss on its first test images.
+def replicate_loss(folder: Path, seed: int, examples: int) -> Loss:
+    """Return one replicate's loss on the first test images.
 
     Args:
         folder: Folder of a run; the prepared dataset lies under the same results folder.
         seed: Which replicate.
-        examples: Number of images.
+        examples: Number of images; all if there are fewer.
 
     Raises:
         ValueError: If the folder is not that of a run, or the run has no such seed.
@@ -54,9 +54,9 @@ def hessian(folder: Path, seed: int, examples: int) -> Hessian:
     module = models.build(recipe.network, len(dataset.classes), dataset.shape, torch.Generator())
     mask = take_replicate(module, arrays, seeds.index(seed), path)
     images = torch.from_numpy(dataset.test.images[:examples])
-    inputs = Normalise(dataset.mean, dataset.std)(images)
+    inputs = Normalise.of(dataset, recipe.training)(images)
     labels = to_device(dataset.test.labels[:examples], inputs.device)
-    return Hessian(Loss(module, inputs, labels, mask=mask))
+    return Loss(module, inputs, labels, mask=mask)
 
 
 def compare(
@@ -135,9 +135,12 @@ def bench(
 ) -> None:
     """Print the comparison for one replicate; write spectrum.csv, .png and .pdf to a folder."""
     torch.set_num_threads(threads)
-    matrix = hessian(folder, seed, examples)
-    print(f"{matrix.size} free weights, {examples} test images, {k} eigenvalues, {threads} threads")
-    summary, details = compare(matrix, k=k, tolerance=tolerance, seed=seed)
+    loss = replicate_loss(folder, seed, examples)
+    print(
+        f"{len(loss.weights)} free weights, {loss.examples} test images, {k} eigenvalues, "
+        f"{threads} threads"
+    )
+    summary, details = compare(Hessian(loss), k=k, tolerance=tolerance, seed=seed)
     print(summary.to_string(index=False, float_format="{:.4g}".format))
     write_table(out / "spectrum.csv", details)
     save(draw(details, tolerance), out / "spectrum")

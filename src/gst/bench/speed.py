@@ -68,7 +68,7 @@ def trainer(
     )
     seeds, where = range(replicates), torch.device(device)
     labels = np.stack([dataset.train.labels] * replicates)
-    data = DeviceData.load(dataset, labels, where)
+    data = DeviceData.load(dataset, labels, recipe.training, where)
     state = TrainingState(recipe, seeds, 10, dataset.shape, len(data.images), where)
 
     def run() -> list[float]:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Self
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from gst.data.loaded import Dataset
 from gst.randomness import key
+from gst.recipe import Training
 
 _PADDING = 4
 
 
 class Normalise:
-    """Turns images into network inputs of mean 0 and standard deviation 1 a channel.
+    """Turns images into network inputs of mean 0 and, mostly, standard deviation 1 a channel.
 
     Args:
         mean: Mean of each channel, in 0..1.
@@ -27,6 +30,21 @@ class Normalise:
     ) -> None:
         self.shift = torch.tensor(mean, device=device).mul(255).view(-1, 1, 1)
         self.scale = torch.tensor(std, device=device).mul(255).view(-1, 1, 1)
+
+    @classmethod
+    def of(cls, dataset: Dataset, training: Training, device: torch.device | str = "cpu") -> Self:
+        """Return what a training normalises the images of a data set by.
+
+        Raises:
+            ValueError: If the training states deviations for another number of channels.
+        """
+        std = training.input_std or dataset.std
+        if len(std) != len(dataset.mean):
+            raise ValueError(
+                f"input_std has {len(std)} entries; the images of {dataset.name} have "
+                f"{len(dataset.mean)} channels"
+            )
+        return cls(dataset.mean, std, device)
 
     def __call__(self, images: Tensor) -> Tensor:
         """Map uint8 images [..., C, H, W] to float32 inputs of the same shape."""

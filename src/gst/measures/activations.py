@@ -67,7 +67,7 @@ def measure_activations(
         recipe.network, len(dataset.classes), dataset.shape, initial_keys(seeds), device
     )
     images = to_device(dataset.test.images[: settings.examples], device)
-    inputs = Normalise(dataset.mean, dataset.std, device)(images)
+    inputs = Normalise.of(dataset, recipe.training, device)(images)
     modules: list[Any] = cohort.modules
     layers: list[FilterLayer] = modules[0].filter_layers()
     norms = [layer.norm for layer in layers]

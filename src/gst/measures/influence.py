@@ -35,7 +35,7 @@ def score_examples(
         against the labels trained on (Paul et al. 2021; regularization study, section 3).
     """
     seeds: Sequence[int] = [key(s, "el2n", k) for s in labels.seeds for k in range(networks)]
-    data = DeviceData.load(dataset, labels.labels.repeat(networks, axis=0), device)
+    data = DeviceData.load(dataset, labels.labels.repeat(networks, axis=0), recipe.training, device)
     state = TrainingState(
         recipe, seeds, len(dataset.classes), dataset.shape, len(data.images), device
     )

@@ -16,7 +16,7 @@ from gst.data.device import EpochBatches, Normalise, to_device
 from gst.data.loaded import Dataset
 from gst.pruning.mask import Masks, count
 from gst.randomness import generator, key
-from gst.recipe import Recipe
+from gst.recipe import Recipe, Training
 from gst.training.cohort import Cohort, initial_keys, prunable
 from gst.training.evaluate import casting, evaluate, losses
 from gst.training.interventions import Intervention
@@ -46,12 +46,14 @@ class DeviceData:
     normalise: Normalise
 
     @classmethod
-    def load(cls, dataset: Dataset, labels: np.ndarray, device: torch.device) -> DeviceData:
+    def load(
+        cls, dataset: Dataset, labels: np.ndarray, training: Training, device: torch.device
+    ) -> DeviceData:
         """Copy a data set, and the labels [R, N] to train on, to a device."""
         examples = len(dataset.test.labels)
         selection = np.zeros(examples, dtype=bool)
         selection[generator(0, "selection").permutation(examples)[: examples // 2]] = True
-        normalise = Normalise(dataset.mean, dataset.std, device)
+        normalise = Normalise.of(dataset, training, device)
         return cls(
             to_device(dataset.train.images, device),
             to_device(labels, device),

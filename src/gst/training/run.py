@@ -77,7 +77,7 @@ def run(job: Job, dataset: Dataset, labels: LabelDraw) -> None:
         raise ArtifactError(
             f"the labels were drawn for the seeds {list(labels.seeds)}, not {list(job.seeds)}"
         )
-    data = DeviceData.load(dataset, labels.labels, job.device)
+    data = DeviceData.load(dataset, labels.labels, job.recipe.training, job.device)
     state = TrainingState(
         job.recipe, job.seeds, len(dataset.classes), dataset.shape, len(data.images), job.device
     )

@@ -61,7 +61,7 @@ def begin(dataset: Dataset) -> Callable[..., tuple[TrainingState, DeviceData]]:
     def start(recipe: Recipe, seeds: Sequence[int] = SEEDS) -> tuple[TrainingState, DeviceData]:
         draws = [np.random.default_rng(seed).permutation(dataset.train.labels) for seed in seeds]
         device = torch.device("cpu")
-        data = DeviceData.load(dataset, np.stack(draws), device)
+        data = DeviceData.load(dataset, np.stack(draws), recipe.training, device)
         return TrainingState(recipe, seeds, 3, dataset.shape, len(data.images), device), data
 
     return start

@@ -73,7 +73,7 @@ def measure_cohort(
             inputs = to_device(images[: settings.examples], device)
             result = measure(
                 module,
-                Normalise(dataset.mean, dataset.std, inputs.device)(inputs),
+                Normalise.of(dataset, recipe.training, inputs.device)(inputs),
                 to_device(targets[index, : settings.examples], device),
                 mask=mask,
                 k=settings.k,
