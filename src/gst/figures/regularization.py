@@ -169,6 +169,8 @@ class Ablations:
                     _line(ax, pd.concat([dense, line]), "weights_remaining", 100, **look)
             style.weights_axis(ax, own["weights_remaining"])
             ax.set(title=f"{benchmark}\n{noise}", ylabel="Test error (%)")
+            usual = own.loc[own["method"].isin(["dense", "pruned"]), "mean"].max()
+            ax.set_ylim(top=min(ax.get_ylim()[1], 200 * usual))
         star = ("optimal level", {"color": style.GREY, **STAR})
         style.legend(figure, [*looks.items(), ("dense", DENSE), star])
         style.note(figure, words.intervals(table))
@@ -183,7 +185,8 @@ class Ablations:
                 "pruning with learning-rate rewinding (pruned) and for ways to prune that differ "
                 "from it in one choice each: what is rewound, in how many rounds, and which "
                 "weights go. The grey band is the dense network. Stars mark the levels with the "
-                "lowest error on the test set.",
+                "lowest error on the test set. A panel ends at twice the highest error of pruned "
+                "and dense.",
                 *_optima(table),
                 words.intervals(table),
             ]
