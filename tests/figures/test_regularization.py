@@ -124,6 +124,9 @@ def test_every_way_to_prune_is_a_line(tables) -> None:
         assert band.get_y() == pytest.approx(100 * dense["low"])
         assert band.get_height() == pytest.approx(100 * (dense["high"] - dense["low"]))
     assert "best rewound 39.0% [" in Ablations.caption(table)
+    other = table[table["noise"] == 40].assign(benchmark="other", noise=15.0)
+    titles = [axes.get_title() for axes in Ablations.draw(pd.concat([table, other])).axes]
+    assert titles == [clean.get_title(), noisy.get_title(), "other\n15% label noise"]
 
 
 def test_losses_of_both_kinds_of_examples(tables) -> None:

@@ -152,12 +152,16 @@ class Ablations:
     @style.styled
     def draw(table: pd.DataFrame) -> Figure:
         """Draw a panel for each benchmark and noise: methods by colour, dense as a band."""
-        noises = {words.noise(noise): noise for noise in sorted(set(table["noise"]))}
-        wrap = 2 if len(noises) == 4 else 3
-        figure, axes = style.panels(list(noises), words.unique(table["benchmark"]), wrap)
+        cells = {
+            f"{benchmark}\n{words.noise(noise)}": cell
+            for (benchmark, noise), cell in groups(table, "benchmark", "noise")
+        }
+        noises = table.groupby("benchmark")["noise"].nunique()
+        wrap = 2 if len(cells) == 4 else min(4, int(noises.max()))
+        figure, axes = style.panels(list(cells), wrap=wrap)
         looks = style.chains(words.unique(table.loc[table["level"] > 0, "method"]))
-        for (benchmark, noise), ax in axes.items():
-            own = table[(table["benchmark"] == benchmark) & (table["noise"] == noises[noise])]
+        for (_, title), ax in axes.items():
+            own = cells[title]
             dense = own[own["method"] == "dense"]
             for row in rows(dense):
                 if isfinite(row.low):
@@ -168,7 +172,7 @@ class Ablations:
                 if len(line):
                     _line(ax, pd.concat([dense, line]), "weights_remaining", 100, **look)
             style.weights_axis(ax, own["weights_remaining"])
-            ax.set(title=f"{benchmark}\n{noise}", ylabel="Test error (%)")
+            ax.set(title=title, ylabel="Test error (%)")
             usual = own.loc[own["method"].isin(["dense", "pruned"]), "mean"].max()
             ax.set_ylim(top=min(ax.get_ylim()[1], 200 * usual))
         star = ("optimal level", {"color": style.GREY, **STAR})
