@@ -68,9 +68,49 @@ def test_epochs_spent_are_t_plus_k_times_t_minus_the_rewind_epoch() -> None:
     assert recipe().first_epoch == 0
 
 
+def test_one_shot_levels_start_from_the_dense_run() -> None:
+    pruning = {"kind": "weights", "schedule": "one-shot"}
+    last = recipe(level=3, rewind_epoch=4, intervention=pruning)
+    assert last.previous() == recipe()
+    assert last.epochs_spent == 10 + (10 - 4)
+    assert last.early() is None
+
+
+def test_weights_rewind_to_the_dense_run_cut_off() -> None:
+    training = {**BASE["training"], "milestones": [2, 4, 6]}
+    dense = recipe(training=training, labels={"percent": 15})
+    pruning = {"kind": "weights", "rewind": "weights"}
+    changes = {"training": training, "labels": {"percent": 15}, "intervention": pruning}
+    for level in (1, 2):
+        made = recipe(level=level, rewind_epoch=4, **changes)
+        cut = {**training, "epochs": 4, "milestones": [2]}
+        assert made.early() == recipe(training=cut, labels={"percent": 15})
+        assert made.rewinds_weights
+    assert recipe(level=2, rewind_epoch=4, **changes).previous() == recipe(
+        level=1, rewind_epoch=4, **changes
+    )
+    assert recipe(level=1, rewind_epoch=4, **changes).previous() == dense
+    to_start = recipe(level=1, **changes)
+    assert to_start.rewinds_weights and to_start.early() is None
+    assert not recipe(level=0, rewind_epoch=4, **changes).rewinds_weights
+    assert recipe(level=1, rewind_epoch=4).early() is None
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
+        (
+            {
+                "level": 1,
+                "rewind_epoch": 2,
+                "training": {**BASE["training"], "warmup_epochs": 2},
+                "intervention": {"kind": "weights", "rewind": "weights"},
+            },
+            "cannot be rewound to epoch 2, in the warm-up of 2 epochs",
+        ),
+        ({"labels": {"kind": "asymmetric"}}, "asymmetric noise needs a map"),
+        ({"labels": {"kind": "pair-flip", "map": {"a": "b"}}}, "pair-flip noise has none"),
+        ({"labels": {"kind": "asymmetric", "map": {"a": "a"}}}, "the map leaves a as it is"),
         ({"rewind_epoch": 10}, "rewind_epoch 10 is past the end"),
         ({"snapshots": [11]}, "snapshot after epoch 11 of 10"),
         ({"colour": 1}, "Extra inputs"),

@@ -7,13 +7,28 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Self
 
+from gst.recipe import LabelNoise
+
 RUN_FILES = ("weights.safetensors", "epochs.parquet", "examples.npz", "run.json")
 """What every training run leaves in its folder, beside the snapshots that its recipe asks for."""
+
+EARLY = "early"
+"""Method of the dense networks that were cut off at the rewind epoch, for weights to go back to."""
 
 
 def percent_text(percent: float) -> str:
     """Write a percentage as paths do: 40.0 as "40", 2.5 as "2.5"."""
     return f"{percent:g}"
+
+
+def labels_path(dataset: str, noise: LabelNoise, cohort: Cohort | str) -> str:
+    """Return where, in the results folder, the labels that a cohort trains on are.
+
+    For 15% noise labels/{dataset}/noise-15/{cohort}.npz if it is uniform, else
+    labels/{dataset}/noise-15-{kind}/{cohort}.npz.
+    """
+    kind = "" if noise.kind == "uniform" else f"-{noise.kind}"
+    return f"labels/{dataset}/noise-{percent_text(noise.percent)}{kind}/{cohort}.npz"
 
 
 def snapshot_name(epoch: int) -> str:

@@ -52,13 +52,31 @@ Probability = Annotated[float, Field(ge=0, lt=1)]
 ReadableFraction = Annotated[float, Field(gt=0, lt=1)]
 
 
+NoiseKind = Literal["uniform", "pair-flip", "asymmetric"]
+
+
 class LabelNoise(Frozen):
     """Wrong labels put into the training set, one draw a seed."""
 
     percent: Annotated[float, Field(ge=0, lt=100)] = 0.0
-    """Share of the training examples that get a wrong label, in percent."""
-    kind: Literal["uniform"] = "uniform"
-    """uniform: one of the other labels, each as likely."""
+    """Share of the training examples that get a wrong label, in percent; for asymmetric noise, of
+    those whose class is in `map`."""
+    kind: NoiseKind = "uniform"
+    """uniform: one of the other labels, each as likely. pair-flip: the label after the right one,
+    the first after the last. asymmetric: the label that `map` says."""
+    map: dict[str, str] = Field(default={})
+    """For asymmetric noise, the class whose label the examples of a class get, both by name."""
+
+    @model_validator(mode="after")
+    def _maps_classes(self) -> Self:
+        if self.kind == "asymmetric" and not self.map:
+            raise ValueError("asymmetric noise needs a map from classes to other classes")
+        if self.kind != "asymmetric" and self.map:
+            raise ValueError(f"only asymmetric noise has a map, {self.kind} noise has none")
+        for name, wrong in self.map.items():
+            if name == wrong:
+                raise ValueError(f"the map leaves {name} as it is; leave it out")
+        return self
 
 
 class Network(Frozen):
@@ -150,7 +168,10 @@ class Training(Frozen):
 
 
 class WeightPruning(Frozen):
-    """Unstructured pruning before the first step of every level after level 0."""
+    """Unstructured pruning before the first step of every level after level 0.
+
+    Source: regularization study, section 2; Renda et al. 2020 for what is rewound.
+    """
 
     kind: Literal["weights"]
     """Single weights are pruned."""
@@ -158,6 +179,16 @@ class WeightPruning(Frozen):
     """Share of the weights still alive that each level removes."""
     score: str = "magnitude"
     """Name of a registered score; the weights with the lowest scores go."""
+    scope: Literal["global", "layer"] = "global"
+    """What scores are compared in. global: all layers together. layer: each layer by itself, so
+    that each loses the fraction of its own weights."""
+    rewind: Literal["learning-rate", "weights"] = "learning-rate"
+    """What goes back to the rewind epoch. learning-rate: only the schedule, and the weights that
+    stay keep their trained values. weights: these too, and the buffers, to those of the dense
+    network at that epoch."""
+    schedule: Literal["iterative", "one-shot"] = "iterative"
+    """What a level starts from. iterative: the level before. one-shot: the dense network, of which
+    it removes at once what iterative pruning removes up to that level."""
 
 
 Target = Literal["S", "R", "L"]
@@ -386,9 +417,10 @@ class Recipe(Frozen):
     """A training run, but for its seed.
 
     Level 0 trains from the initialisation. Every further level starts from the weights that
-    the level before ended with, replays the schedule from `rewind_epoch` with a fresh
-    optimiser, and, if the intervention prunes weights, prunes before its first step. Without
-    an intervention a further level is a step of extended dense training.
+    the level before ended with (level 0, where all is pruned in one shot), replays the schedule
+    from `rewind_epoch` with a fresh optimiser, and, if the intervention prunes weights, prunes
+    before its first step. Without an intervention a further level is a step of extended dense
+    training.
     """
 
     dataset: str
@@ -399,7 +431,7 @@ class Recipe(Frozen):
     intervention: Intervention | None = None
     level: NonNegativeInt = 0
     rewind_epoch: NonNegativeInt = 0
-    """Epoch to which further levels rewind the learning-rate schedule."""
+    """Epoch to which further levels rewind the learning-rate schedule, or the weights as well."""
     snapshots: tuple[PositiveInt, ...] = ()
     """Numbers of finished epochs after which the weights are kept, beside the last."""
 
@@ -409,6 +441,11 @@ class Recipe(Frozen):
         if self.rewind_epoch >= epochs:
             raise ValueError(
                 f"rewind_epoch {self.rewind_epoch} is past the end: there are {epochs} epochs"
+            )
+        if self.rewinds_weights and 0 < self.rewind_epoch <= self.training.warmup_epochs:
+            raise ValueError(
+                f"weights cannot be rewound to epoch {self.rewind_epoch}, in the warm-up of "
+                f"{self.training.warmup_epochs} epochs; rewind to 0 or past its end"
             )
         for n in self.snapshots:
             if n > epochs:
@@ -429,15 +466,47 @@ class Recipe(Frozen):
     def epochs_spent(self) -> int:
         """Epochs trained up to the end of this level, all levels before it included."""
         epochs = self.training.epochs
-        return epochs + self.level * (epochs - self.rewind_epoch)
+        retrained = min(self.level, 1) if self._one_shot else self.level
+        return epochs + retrained * (epochs - self.rewind_epoch)
+
+    @property
+    def rewinds_weights(self) -> bool:
+        """Whether this level's weights start from those of the dense network early on."""
+        pruning = self.intervention
+        return self.level > 0 and isinstance(pruning, WeightPruning) and pruning.rewind == "weights"
+
+    @property
+    def _one_shot(self) -> bool:
+        pruning = self.intervention
+        return isinstance(pruning, WeightPruning) and pruning.schedule == "one-shot"
 
     def previous(self) -> Recipe | None:
         """Return the recipe of the level that this one starts from, or None at level 0."""
         if self.level == 0:
             return None
-        if self.level == 1:
-            return self.model_copy(update={"level": 0, "intervention": None, "rewind_epoch": 0})
+        if self.level == 1 or self._one_shot:
+            return self._dense()
         return self.model_copy(update={"level": self.level - 1})
+
+    def early(self) -> Recipe | None:
+        """Return the recipe of the network whose weights this level rewinds to.
+
+        Returns:
+            Dense training cut off at the rewind epoch; None if no weights are rewound, or to the
+            initialisation.
+        """
+        if not (self.rewinds_weights and self.rewind_epoch):
+            return None
+        return self._dense().cut_off(self.rewind_epoch)
+
+    def cut_off(self, epochs: int) -> Recipe:
+        """Return this recipe stopped after some epochs, without the milestones that are later."""
+        milestones = tuple(epoch for epoch in self.training.milestones if epoch < epochs)
+        training = self.training.model_copy(update={"epochs": epochs, "milestones": milestones})
+        return self.model_copy(update={"training": training})
+
+    def _dense(self) -> Recipe:
+        return self.model_copy(update={"level": 0, "intervention": None, "rewind_epoch": 0})
 
 
 class Flatness(Frozen):

@@ -113,11 +113,19 @@ class Writer:
         )
 
     def scores(self, benchmark: str, percent: str, scores: np.ndarray) -> None:
-        """Write EL2N scores, [R, K, N]."""
+        """Write EL2N scores, [R, K, N], their spread and the means of two halves."""
         cohort = Cohort(0, len(scores) - 1)
+        half = scores.shape[1] // 2
+        halves = [scores[:, i * half : (i + 1) * half].mean(axis=1) for i in (0, 1)]
+        arrays = {
+            "scores": scores,
+            "halves": np.stack(halves, axis=1),
+            "spread": scores.std(axis=1, ddof=1),
+        }
         write_npz(
             self.results / f"el2n/{benchmark}/noise-{percent}/{cohort}.npz",
-            {"seeds": np.array(cohort.seeds), "scores": scores.astype(np.float32)},
+            {"seeds": np.array(cohort.seeds)}
+            | {name: array.astype(np.float32) for name, array in arrays.items()},
             {},
         )
 

@@ -20,6 +20,7 @@ from gst.analysis.statistics import (
     matching,
     partial,
     pearson,
+    spearman,
     summarise,
 )
 
@@ -280,3 +281,17 @@ def test_summarise_of_nothing_is_empty() -> None:
     found = summarise(table, ["a"], "v")
     assert found.empty
     assert found.columns.tolist() == ["a", "mean", "low", "high", "n", "missing"]
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=3, max_size=30))
+def test_spearman_is_that_of_scipy(pairs: list[tuple[int, int]]) -> None:
+    x, y = np.array(pairs).T
+    if np.ptp(x) == 0 or np.ptp(y) == 0:
+        assert np.isnan(spearman(x, y))
+    else:
+        assert spearman(x, y) == pytest.approx(stats.spearmanr(x, y).statistic, abs=1e-12)
+
+
+def test_spearman_needs_numbers() -> None:
+    assert np.isnan(spearman([1, 2, np.nan], [1, 2, 3]))
+    assert np.isnan(spearman([], []))

@@ -87,7 +87,7 @@ def test_scores_of_other_seeds_are_refused(writer) -> None:
     write(writer)
     file = writer.results / "el2n/toy/noise-0/seeds-0-1.npz"
     file.unlink()
-    writer.scores("toy", "0", np.zeros((3, 1, 40)))
+    writer.scores("toy", "0", np.zeros((3, 2, 40)))
     (writer.results / "el2n/toy/noise-0/seeds-0-2.npz").rename(file)
     with pytest.raises(ArtifactError, match="holds other seeds"):
         regularization_tables(writer.results, writer.expected, el2n=True)

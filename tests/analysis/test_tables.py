@@ -57,7 +57,7 @@ def test_the_tables_of_both_studies_are_read_back_from_files(writer, tmp_path) -
     writer.study({0: [0.5, 0.6], 1: [0.4, 0.3], 2: [0.7, 0.7]})
     writer.scores("toy", "0", np.random.default_rng(0).random((2, 2, 40)))
     tables = regularization_tables(writer.results, writer.expected, el2n=True)
-    assert set(tables) == {"runs", "jobs", "selected", "subgroups"}
+    assert set(tables) == {"runs", "jobs", "selected", "subgroups", "el2n"}
     for name, table in tables.items():
         for suffix in ("csv", "parquet"):
             file = tmp_path / f"{name}.{suffix}"
@@ -69,6 +69,15 @@ def test_the_tables_of_both_studies_are_read_back_from_files(writer, tmp_path) -
     best = tables["selected"][tables["selected"]["which"] == "optimal"]
     assert set(best["level"]) == {1}
     assert set(tables["runs"]["weights_remaining"].round(6)) == {1, 0.8, 0.64}
+
+
+def test_networks_to_rewind_to_are_jobs_but_no_results(writer) -> None:
+    writer.study({0: [0.5, 0.6], 1: [0.4, 0.3]})
+    epochs = [writer.epochs(seed, [0.1, 0.2, 0.3, 0.4, 0.5]) for seed in (0, 1)]
+    writer.run("regularization/toy/noise-0/early/level-00", writer.recipe(), epochs)
+    tables = regularization_tables(writer.results, writer.expected, el2n=False)
+    assert set(tables["runs"]["method"]) == {"dense", "pruned"}
+    assert set(tables["jobs"]["method"]) == {"dense", "pruned", "early"}
 
 
 def test_flatness_stands_beside_stability(writer) -> None:

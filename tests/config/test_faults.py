@@ -17,7 +17,7 @@ NOISE = (
     "last_epochs: [6], period: 2, target: L}}"
 )
 CHANGES = {
-    "unknown key": ("reg: {nois: [1]}", f"{IN_REG}nois: unknown key; did you mean noise?"),
+    "unknown key": ("reg: {nois: [1]}", f"{IN_REG}nois: unknown key; did you mean noise"),
     "unknown key, none near": ("reg: {zzz: 1}", f"{IN_REG}zzz: unknown key. Known: dataset, "),
     "unknown inner key": (
         "reg: {training: {epoch: 3}}",
@@ -220,6 +220,43 @@ CHANGES = {
         "reg: {pruning: {score: magnitud}}",
         f"{IN_REG}pruning.score: no 'magnitud' among weight_scores; the nearest are: magnitude",
     ),
+    "unknown score of an ablation": (
+        "reg: {ablations: {odd: {kind: weights, score: snap}}}",
+        f"{IN_REG}ablations.odd.score: no 'snap' among weight_scores; the nearest are: snip",
+    ),
+    "ablation by the name of a method": (
+        "reg: {ablations: {width: {kind: weights}}}",
+        f"{IN_REG}ablations.width: needed: another name than dense, early, pruned, extended, width",
+    ),
+    "ablation that is no pruning of weights": (
+        "reg: {ablations: {odd: {kind: gradual}}}",
+        f'{IN_REG}ablations.odd.kind: found the text "gradual"; needed: weights',
+    ),
+    "weights rewound into the warm-up": (
+        "reg: {training: {warmup_epochs: 3}, ablations: {w: {kind: weights, rewind: weights}}}",
+        f"{IN_REG}ablations.w.rewind: weights cannot be rewound to epoch 3, in the warm-up of 3",
+    ),
+    "gradients while training": (
+        "stab: {variants: {gradual: {kind: gradual, fraction: 0.5, first_epoch: 1, last_epoch: 5, "
+        "period: 2, target: S, score: snip}}}",
+        f"{IN_STAB}variants.gradual.score: snip needs gradients, which are taken only for pruning",
+    ),
+    "asymmetric noise without a map": (
+        "reg: {noise_kind: asymmetric}",
+        f"{IN_REG}noise_kind: asymmetric noise needs a map from classes to other classes",
+    ),
+    "map of uniform noise": (
+        "reg: {noise_map: {a: b}}",
+        f"{IN_REG}noise_map: only asymmetric noise has a map, uniform noise has none",
+    ),
+    "map of a class to itself": (
+        "reg: {noise_kind: asymmetric, noise_map: {a: b, c: c}}",
+        f"{IN_REG}noise_map: the map leaves c as it is",
+    ),
+    "map of numbers": (
+        "reg: {noise_kind: asymmetric, noise_map: {a: b, '3': 5}}",
+        f"{IN_REG}noise_map.3: found 5; needed: text; if it is meant as text, put quotes around",
+    ),
     "unknown filter score": (
         "stab: {variants: {scratch: {score: l3}}}",
         f"{IN_STAB}variants.scratch.score: no 'l3' among filter_scores; the nearest are: ... l1",
@@ -235,7 +272,7 @@ CHANGES = {
     "score of filters for weights": (
         "stab: {variants: {dsd: {kind: dense-sparse-dense, fraction: 0.5, sparse_epoch: 5, "
         "dense_epoch: 6, score: l2}}}",
-        f"{IN_STAB}variants.dsd.score: no 'l2' among weight_scores; the nearest are: magnitude",
+        f"{IN_STAB}variants.dsd.score: no 'l2' among weight_scores; the nearest are: largest",
     ),
     "unknown kind of figure": (
         "stab: {figures: {stability_a: stability_curve}}",
@@ -445,6 +482,20 @@ def test_benchmarks_agree_on_the_kind_of_a_shared_figure(folder: Path, faults: F
     assert fault == (
         "study.yaml: benchmarks.other.figures.stability_a: found stability_gap; needed: "
         "stability_curves, as in stab, since it is one figure"
+    )
+
+
+def test_benchmarks_on_one_dataset_have_one_noise_map(folder: Path, faults: Faults) -> None:
+    other = (folder / "benchmarks/reg.yaml").read_text()
+    (folder / "benchmarks/other.yaml").write_text(other)
+    (fault,) = faults("""
+        name: a
+        benchmarks:
+          reg: {noise_kind: asymmetric, noise_map: {"3": "5"}}
+          other: {noise_kind: asymmetric, noise_map: {"3": "8"}}
+        """)
+    assert fault.startswith(
+        "study.yaml: benchmarks.other.noise_map: differs from that of reg, on the same dataset"
     )
 
 

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gst.config import Study, load_study, read_study
-from gst.layout import RunPath
-from gst.recipe import FilterPruning, Recipe
+from gst.layout import EARLY, RunPath
+from gst.recipe import FilterPruning, LabelNoise, Recipe
 
 few = settings(max_examples=30, deadline=None)
 CONFIG = Path(__file__).parents[2] / "config"
@@ -31,6 +31,18 @@ def trainings(draw: st.DrawFn) -> dict[str, Any]:
         "milestones": sorted(draw(st.sets(st.integers(1, epochs - 1), max_size=3))),
         "warmup_epochs": draw(st.integers(0, 2)),
     }
+
+
+def prunings() -> st.SearchStrategy[dict[str, Any]]:
+    return st.fixed_dictionaries(
+        {"kind": st.just("weights")},
+        optional={
+            "rewind": st.sampled_from(["learning-rate", "weights"]),
+            "schedule": st.sampled_from(["iterative", "one-shot"]),
+            "scope": st.just("layer"),
+            "score": st.sampled_from(["random", "largest", "snip", "synflow"]),
+        },
+    )
 
 
 @st.composite
@@ -53,7 +65,9 @@ def benchmarks(draw: st.DrawFn) -> dict[str, Any]:
             "noise": draw(st.lists(percents, unique=True, min_size=1, max_size=3)),
             "methods": draw(methods.filter(len)),
             "levels": draw(st.integers(1, 5)),
-            "rewind_epoch": draw(st.integers(0, epochs - 1)),
+            "rewind_epoch": draw(st.integers(3, epochs - 1) | st.just(0)),
+            "noise_kind": draw(st.sampled_from(["uniform", "pair-flip"])),
+            "ablations": draw(st.none() | st.dictionaries(st.sampled_from(["a", "b"]), prunings())),
             "pruning": {"kind": "weights", "fraction": draw(st.floats(0.05, 0.9))},
             "el2n": {"epoch": draw(st.integers(3, epochs))},
         }
@@ -106,10 +120,19 @@ def test_every_run_has_a_place_and_follows_the_run_it_starts_from(
         before = recipe.previous()
         if before is not None:
             assert recipe.level == path.level
-            method = path.method if path.level > 1 else "dense"
-            start = dataclasses.replace(path, method=method, level=path.level - 1)
+            method = path.method if before.level else "dense"
+            start = dataclasses.replace(path, method=method, level=before.level)
             assert planned[start] == before
+            assert before.level in (0, path.level - 1)
+        if early := recipe.early():
+            assert planned[dataclasses.replace(path, method=EARLY, level=0)] == early
+        if not recipe.labels.percent:
+            assert recipe.labels == LabelNoise()
         planned[path] = recipe
+    needed = {
+        dataclasses.replace(p, method=EARLY, level=0) for p, r in planned.items() if r.early()
+    }
+    assert {path for path in planned if path.method == EARLY} == needed
     assert study.recipes == planned
 
 
@@ -123,6 +146,7 @@ def test_every_replicate_of_every_condition_is_planned_once(
         (path.benchmark, path.percent, path.method, path.level, seed)
         for path, _ in study.runs()
         for seed in path.cohort.seeds
+        if path.method != EARLY
     ]
     expected = []
     for name, data in files.items():
@@ -130,7 +154,7 @@ def test_every_replicate_of_every_condition_is_planned_once(
             for percent in data.get("noise", [0]):
                 at = name, f"{percent:g}"
                 expected += [(*at, variant, 0, seed) for variant in data.get("variants", ["dense"])]
-                for method in data.get("methods", ()):
+                for method in (*data.get("methods", ()), *(data.get("ablations") or ())):
                     expected += [(*at, method, k + 1, seed) for k in range(data["levels"])]
     assert sorted(seeds) == sorted(expected)
 

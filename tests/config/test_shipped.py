@@ -52,6 +52,30 @@ def test_the_experiments_on_digits_are_small(studies: dict[str, Study]) -> None:
     assert max(benchmark.training.epochs for benchmark in study.benchmarks.values()) <= 60
 
 
+ABLATIONS: dict[str, dict[str, str]] = {
+    "rewound": {"rewind": "weights"},
+    "one-shot": {"schedule": "one-shot"},
+    "layerwise": {"scope": "layer"},
+    "random": {"score": "random"},
+    "largest": {"score": "largest"},
+    "snip": {"score": "snip"},
+    "synflow": {"score": "synflow"},
+}
+ABLATED = "mnist-lenet", "cifar10-resnet20", "cifar10-vgg16"
+
+
+def test_an_ablation_differs_from_pruning_in_one_choice(studies: dict[str, Study]) -> None:
+    benchmarks = [studies["paper"].benchmarks[name] for name in ABLATED]
+    benchmarks += studies["ablations-digits"].benchmarks.values()
+    for benchmark in benchmarks:
+        assert isinstance(benchmark, RegularizationBenchmark)
+        assert benchmark.ablations == {
+            name: benchmark.pruning.model_copy(update=change) for name, change in ABLATIONS.items()
+        }
+    assert all("ablations" in studies["paper"].benchmarks[name].inferred for name in ABLATED)
+    assert len(studies["ablations-digits"].runs()) <= 140
+
+
 def test_reduced_benchmarks_say_so(studies: dict[str, Study]) -> None:
     for name, study in studies.items():
         expected = "published" if name in ("paper", "imagenet") else "reduced"
@@ -125,11 +149,13 @@ def test_regularization_benchmarks_are_the_published_ones(
 
 
 def test_the_number_of_published_runs(studies: dict[str, Study]) -> None:
-    # Each noise level: the dense network, 22 levels pruned and extended, and the widths. The
+    # Each noise level: the dense network, 22 levels pruned and extended, and the widths; for three
+    # benchmarks, 22 levels of seven ablations, and for two of them a network to rewind to. The
     # stability study: two cohorts of 66 variants, one of 22 (figure 3) and 1 (figure B1), ten of 4
     # (table F.1).
     per_noise = [(4, 20), (4, 20), (4, 11), (4, 11), (4, 11)]
     regularization = sum(levels * (1 + 22 + 22 + widths) for levels, widths in per_noise)
+    regularization += 4 * (3 * 7 * 22 + 2)
     stability = 2 * 66 + 22 + 1 + 10 * 4
     assert len(studies["paper"].runs()) == regularization + stability
     assert len(studies["paper"].el2n()) == 5 * 4

@@ -42,6 +42,7 @@ def test_the_figures_of_both_papers_are_there() -> None:
         "regularization_losses",
         "regularization_subgroups",
         "regularization_selection",
+        "regularization_ablations",
         "stability_curves",
         "stability_accuracy",
         "stability_gap",

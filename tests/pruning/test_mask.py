@@ -9,8 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gst import registry
-from gst.pruning.mask import count, lowest, prune_globally, share
+from gst.pruning.mask import count, lowest, prune_globally, prune_layerwise, share
 
 FRACTIONS = st.integers(1, 99).map(lambda n: n / 100)
 SHAPES = st.lists(st.tuples(st.integers(1, 6), st.integers(1, 6)), min_size=1, max_size=3)
@@ -106,6 +105,26 @@ def test_unequal_replicates_are_refused() -> None:
         prune_globally({"w": torch.zeros(2, 2)}, masks, 0.5)
 
 
-def test_magnitude() -> None:
-    score = registry.load("gst.pruning.weight_scores", "magnitude")
-    assert score(torch.tensor([-2.0, 1.0])).tolist() == [2.0, 1.0]
+@given(scored(), FRACTIONS, st.integers(1, 5))
+def test_at_once_as_many_go_as_one_after_the_other(
+    drawn: tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]], fraction: float, times: int
+) -> None:
+    scores, masks = drawn
+    for prune in (prune_globally, prune_layerwise):
+        after = masks
+        for _ in range(times):
+            after = prune(scores, after, fraction)
+        once = prune(scores, masks, fraction, times)
+        assert all(torch.equal(once[name], after[name]) for name in masks)
+
+
+@given(scored(), FRACTIONS)
+def test_layers_do_not_see_each_other(
+    drawn: tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]], fraction: float
+) -> None:
+    scores, masks = drawn
+    together = prune_layerwise(scores, masks, fraction)
+    assert list(together) == list(masks)
+    for name in masks:
+        alone = prune_globally({name: scores[name]}, {name: masks[name]}, fraction)
+        assert torch.equal(together[name], alone[name])

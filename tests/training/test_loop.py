@@ -6,7 +6,6 @@ import math
 import os
 import signal
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,7 +21,6 @@ from gst.training import loop
 from gst.training.checkpoint import Checkpoint, Interrupted
 from gst.training.run import Job, run
 
-SEEDS = (0, 1)
 FILTERS = {
     "kind": "filters",
     "fractions": [0.3, 0.9],
@@ -33,33 +31,13 @@ FILTERS = {
 }
 
 
-@pytest.fixture
-def labels(dataset: Dataset) -> LabelDraw:
-    stacked = np.stack([dataset.train.labels] * len(SEEDS))
-    return LabelDraw(stacked, np.zeros_like(stacked, dtype=bool), SEEDS)
-
-
-@pytest.fixture
-def job(tmp_path: Path) -> Callable[..., Job]:
-    """Return what makes jobs that write below the test's folder."""
-
-    def make(recipe: Recipe, name: str, start: str | None = None, **changes: Any) -> Job:
-        values = {
-            "recipe": recipe,
-            "seeds": SEEDS,
-            "folder": tmp_path / name,
-            "checkpoint": tmp_path / "checkpoints" / f"{name}.safetensors",
-            "code": "c0de",
-            "device": torch.device("cpu"),
-            "start": tmp_path / start / "weights.safetensors" if start else None,
-        }
-        return Job(**(values | changes))
-
-    return make
-
-
-def level(recipe: Callable[..., Recipe], number: int, **changes: Any) -> Recipe:
-    intervention = {"kind": "weights", "fraction": 0.36} if number else None
+def level(
+    recipe: Callable[..., Recipe],
+    number: int,
+    pruning: dict[str, Any] | None = None,
+    **changes: Any,
+) -> Recipe:
+    intervention = {"kind": "weights", "fraction": 0.36, **(pruning or {})} if number else None
     return recipe(level=number, intervention=intervention, rewind_epoch=min(number, 1), **changes)
 
 
@@ -90,6 +68,50 @@ def test_levels_prune_exactly_and_start_from_trained_weights(
             for arrays, kind in ((before, "weights"), (weights, "masks"))
         )
         assert sizes[masks == 1].min() >= sizes[masks == 0].max()
+
+
+@pytest.mark.parametrize("network", ["lenet-digits", "vgg-digits"])
+def test_levels_with_rewound_weights(
+    network: str,
+    recipe: Callable[..., Recipe],
+    job: Callable[..., Job],
+    dataset: Dataset,
+    labels: LabelDraw,
+) -> None:
+    """They lose the weights that learning-rate rewinding loses, and train on as at epoch 1."""
+    made = {
+        "dense": recipe(network, training={"milestones": [1, 2]}, snapshots=[1]),
+        "trained": level(recipe, 1, network=network, training={"milestones": [1, 2]}),
+        "rewound": level(
+            recipe, 1, {"rewind": "weights"}, network=network, training={"milestones": [1, 2]}
+        ),
+    }
+    early = made["rewound"].early()
+    assert early is not None
+    dense = job(made["rewound"].previous(), "dense")
+    run(dense, dataset, labels)
+    run(job(made["dense"], "watched"), dataset, labels)
+    run(job(early, "early"), dataset, labels)
+    run(job(made["trained"], "trained", "dense"), dataset, labels)
+    run(job(made["rewound"], "rewound", "dense", early="early"), dataset, labels)
+
+    folder = dense.folder.parent
+    kept, _ = read_weights(folder / "watched" / snapshot_name(1))
+    found, _ = read_weights(folder / "early/weights.safetensors")
+    assert kept.keys() == found.keys()
+    for name, array in kept.items():
+        np.testing.assert_array_equal(found[name], array, name)
+    trained, rewound = (
+        read_weights(folder / name / "weights.safetensors")[0] for name in ("trained", "rewound")
+    )
+    for name in trained:
+        same = name.startswith("masks/") or name.endswith("gate")
+        assert np.array_equal(rewound[name], trained[name]) == same or "num_batches" in name, name
+    first = [
+        pd.read_parquet(folder / name / "epochs.parquet").drop(columns="seconds").iloc[:2]
+        for name in ("trained", "rewound")
+    ]
+    pd.testing.assert_frame_equal(*first, check_exact=True)
 
 
 def test_the_record_of_a_run(
@@ -133,7 +155,7 @@ def test_a_diverged_replicate_is_recorded(
     assert read_json(made.folder / "run.json")["diverged"] == [0, 1]
 
 
-@pytest.mark.parametrize("case", ["weights", "filters"])
+@pytest.mark.parametrize("case", ["weights", "rewound", "filters"])
 @pytest.mark.parametrize("at", [1, 3, 4, 7])
 def test_stopped_and_resumed_is_undisturbed(
     case: str,
@@ -144,14 +166,19 @@ def test_stopped_and_resumed_is_undisturbed(
     labels: LabelDraw,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    if case == "weights":
-        made, start = level(recipe, 1, training={"epochs": 4}), "start"
-        run(job(level(recipe, 0, training={"epochs": 4}), "start"), dataset, labels)
-    else:
+    starts: dict[str, Any] = {}
+    if case == "filters":
         adam = {"kind": "adam", "lr": 0.01}
         made = recipe("vgg-digits", adam, intervention=FILTERS, snapshots=[1, 2])
-        start = None
-    run(job(made, "whole", start), dataset, labels)
+    else:
+        rewind = {"rewind": "weights", "score": "snip"} if case == "rewound" else None
+        made = level(recipe, 1, rewind, training={"epochs": 4})
+        starts["start"] = "start"
+        run(job(made.previous(), "start"), dataset, labels)
+    if early := made.early():
+        starts["early"] = "early"
+        run(job(early, "early"), dataset, labels)
+    run(job(made, "whole", **starts), dataset, labels)
 
     pause, steps = Checkpoint.pause, []
 
@@ -162,7 +189,7 @@ def test_stopped_and_resumed_is_undisturbed(
         pause(self, state)
 
     monkeypatch.setattr(Checkpoint, "pause", stop)
-    parts = job(made, "parts", start)
+    parts = job(made, "parts", **starts)
     with pytest.raises(Interrupted, match="SIGTERM"):
         run(parts, dataset, labels)
     assert parts.checkpoint.exists() and not parts.folder.exists()
@@ -204,7 +231,7 @@ def test_a_checkpoint_that_does_not_fit_is_not_used(
     made = job(recipe(), "run")
     state = loop.TrainingState(
         recipe(training={"epochs": 4 if damage == "other recipe" else 3}),
-        (0, 2) if damage == "other seeds" else SEEDS,
+        (0, 2) if damage == "other seeds" else (0, 1),
         3,
         dataset.shape,
         90,
@@ -221,7 +248,7 @@ def test_a_checkpoint_that_does_not_fit_is_not_used(
     assert (made.folder / "run.json").exists()
 
 
-@pytest.mark.parametrize("fault", ["recipe", "seeds", "labels", "missing"])
+@pytest.mark.parametrize("fault", ["recipe", "seeds", "labels", "missing", "none", "early"])
 def test_a_level_refuses_a_wrong_start(
     fault: str,
     recipe: Callable[..., Recipe],
@@ -235,6 +262,8 @@ def test_a_level_refuses_a_wrong_start(
         "seeds": job(level(recipe, 1), "1", "0", seeds=(0, 2)),
         "labels": job(level(recipe, 1), "1", "0", seeds=(1, 2)),
         "missing": job(level(recipe, 1), "1", "nowhere"),
+        "none": job(level(recipe, 1), "1"),
+        "early": job(level(recipe, 1, {"rewind": "weights"}), "1", "0", early="0"),
     }[fault]
     drawn = LabelDraw(labels.labels, labels.noisy, (0, 2)) if fault == "seeds" else labels
     message = {
@@ -242,6 +271,8 @@ def test_a_level_refuses_a_wrong_start(
         "seeds": r"of the seeds \[0, 1\]",
         "labels": r"drawn for the seeds \[0, 1\], not \[1, 2\]",
         "missing": "no such file",
+        "none": "no file was given of what the run starts from",
+        "early": "0/weights.safetensors: made with another recipe; training differ",
     }[fault]
     with pytest.raises(ArtifactError, match=message):
         run(made, dataset, drawn)

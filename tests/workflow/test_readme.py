@@ -39,13 +39,13 @@ def test_additions_are_one_file_each(clone) -> None:
         if place := re.match(r"# ((?:config|src)/\S+)\n", block):
             added.append(clone.root / place[1])
             added[-1].write_text(block)
-    assert {path.name for path in added} == {"digits-half.yaml", "perceptron.py", "largest.py"}
+    assert {path.name for path in added} == {"digits-half.yaml", "perceptron.py", "relative.py"}
     study = {
         "name": "added",
         "benchmarks": {
             "digits-half": {
                 "network": {"name": "perceptron"},
-                "pruning": {"kind": "weights", "score": "largest"},
+                "pruning": {"kind": "weights", "score": "relative"},
                 "training": {"epochs": 2},
                 "el2n": {"epoch": 1},
             }

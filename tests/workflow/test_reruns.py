@@ -9,7 +9,11 @@ import pytest
 from gst.registry import entries
 
 IDLE = ("\n@register", "\nIDLE = 1\n\n\n@register")
-FIGURES = Counter(entry.facts["study"] for entry in entries("gst.figures").values())
+FIGURES = Counter(
+    entry.facts["study"]
+    for entry in entries("gst.figures").values()
+    if "ablations" not in entry.facts["needs"]
+)
 SUMMARY = Counter(merge=1, claims=1, report=1)
 REGULARIZATION = SUMMARY + Counter(tables_regularization=1, figure=FIGURES["regularization"])
 STABILITY = SUMMARY + Counter(tables_stability=1, figure=FIGURES["stability"])
@@ -116,6 +120,28 @@ def test_another_level_trains_only_that_level(finished, tiny) -> None:
 def test_a_changed_setting_trains_what_depends_on_it(finished, tiny) -> None:
     tiny["benchmarks"]["digits-lenet"]["pruning"] = {"fraction": 0.5}
     assert finished.plan(tiny).rules == REGULARIZATION + Counter(train_pruned=4)
+
+
+def test_another_way_to_prune_trains_only_itself(finished, tiny) -> None:
+    tiny["benchmarks"]["digits-lenet"]["ablations"] = {
+        "rewound": {"kind": "weights", "fraction": 0.36, "rewind": "weights"},
+        "random-once": {"kind": "weights", "score": "random", "schedule": "one-shot"},
+    }
+    plan = finished.plan(tiny)
+    # A figure is new, and with it a line of `rule all`.
+    assert plan.rules["train_pruned"] == 8
+    assert {message.split(": ")[1].split(",")[0] for message in plan.training()} == {
+        "rewound",
+        "random-once",
+    }
+    assert not plan.rules.keys() & {"label_noise", "el2n", "prepare_dataset"}
+
+
+def test_other_noise_keeps_the_labels_that_are_there(finished, tiny) -> None:
+    tiny["benchmarks"]["digits-lenet"]["noise_kind"] = "pair-flip"
+    plan = finished.plan(tiny)
+    assert plan.rules["label_noise"] == plan.rules["el2n"] == plan.rules["train_dense"] == 1
+    assert all("40% noise" in message for message in plan.training())
 
 
 def test_scoring_with_more_networks_only_scores(finished, tiny) -> None:

@@ -6,6 +6,7 @@ rule tables_regularization:
         jobs="<results>/tables/{study}/{benchmark}/jobs.csv",
         selected="<results>/tables/{study}/{benchmark}/selected.csv",
         subgroups="<results>/tables/{study}/{benchmark}/subgroups.csv",
+        el2n="<results>/tables/{study}/{benchmark}/el2n.csv",
     log:
         "<logs>/tables/{study}/{benchmark}.log",
     benchmark:

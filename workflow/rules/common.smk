@@ -9,11 +9,15 @@ from typing import NamedTuple
 from gst import registry
 from gst.config.benchmarks import SCORES
 from gst.datasets import SOURCES, check_available, local_files, reader, whole
+from gst.layout import EARLY, labels_path
 from gst.provenance import fingerprint
-from gst.recipe import LabelNoise
 
 RUN = "{study}/{benchmark}/noise-{percent}/{method}/level-{level}/{cohort}"
 RECIPES = {str(path): recipe for path, recipe in study.recipes.items()}
+LABELS = {
+    labels_path(recipe.dataset, recipe.labels, path.cohort): recipe.labels
+    for path, recipe in study.recipes.items()
+}
 EL2N = {f"{job.benchmark}/noise-{job.percent}/{job.cohort}": job for job in study.el2n()}
 FLATNESS = {str(job.path): job.settings for job in study.flatness()}
 ACTIVATIONS = {str(job.path): job.settings for job in study.activations()}
@@ -23,8 +27,12 @@ KEPT = {
     "needed": ("dense", "stability"),
     "none": (),
 }[study.keep_weights]
+# Methods that prune between levels.
+PRUNED = sorted(
+    {name for each in study.benchmarks.values() for name in getattr(each, "chains", ())}
+)
 TABLES = {
-    "regularization": ("runs", "jobs", "selected", "subgroups"),
+    "regularization": ("runs", "jobs", "selected", "subgroups", "el2n"),
     "stability": (
         *("runs", "jobs", "curves", "flatness"),
         *("correlations", "spectra", "scans", "activations"),
@@ -32,7 +40,7 @@ TABLES = {
 }
 LARGE = ("runs", "curves", "spectra", "scans", "activations")
 MERGED_OVER_BENCHMARKS = (
-    *("runs", "jobs", "selected", "subgroups"),
+    *("runs", "jobs", "selected", "subgroups", "el2n"),
     *("curves", "flatness", "correlations"),
 )
 
@@ -114,22 +122,36 @@ def prepared(dataset):
     }
 
 
+def data_of(recipe, cohort):
+    """Return the images and the labels that a cohort of a recipe trains on."""
+    labels = labels_path(recipe.dataset, recipe.labels, cohort)
+    return {**prepared(recipe.dataset), "labels": f"{study.results}/{labels}"}
+
+
 def training_data(wildcards):
-    """Return the images and the labels that a cohort of a benchmark trains on."""
-    dataset = study.benchmarks[wildcards.benchmark].dataset
-    labels = f"labels/{dataset}/noise-{wildcards.percent}/{wildcards.cohort}.npz"
-    return {**prepared(dataset), "labels": f"{study.results}/{labels}"}
+    """Return what a training run, or a measurement on one, trains on."""
+    return data_of(recipe_of(wildcards), wildcards.cohort)
+
+
+def scoring_data(wildcards):
+    """Return what the networks that score examples train on."""
+    return data_of(scoring_of(wildcards).recipe, wildcards.cohort)
 
 
 def level_before(wildcards):
-    """Return the files of the level that a pruned or extended run starts from."""
-    level = int(wildcards.level) - 1
-    method = wildcards.method if level else "dense"
-    folder = RUN.format(**{**wildcards, "method": method, "level": f"{level:02d}"})
-    return {
-        "start": f"{study.results}/runs/{folder}/weights.safetensors",
-        "previous": f"{study.results}/runs/{folder}/run.json",
-    }
+    """Return the files that a pruned or extended run starts from."""
+    recipe = recipe_of(wildcards)
+
+    def run(method, level):
+        folder = RUN.format(**{**wildcards, "method": method, "level": f"{level:02d}"})
+        return f"{study.results}/runs/{folder}"
+
+    level = recipe.previous().level
+    start = run(wildcards.method if level else "dense", level)
+    files = {"start": f"{start}/weights.safetensors", "previous": f"{start}/run.json"}
+    if recipe.early():
+        files["early"] = f"{run(EARLY, 0)}/weights.safetensors"
+    return files
 
 
 def training_code(wildcards):
@@ -171,9 +193,9 @@ def measurements(wildcards):
     runs = of_benchmark(RECIPES, wildcards)
     labels = set()
     for place, recipe in runs.items():
-        _, _, noise, _, _, cohort = place.split("/")
         if recipe.labels.percent:
-            labels.add(f"{study.results}/labels/{recipe.dataset}/{noise}/{cohort}.npz")
+            cohort = place.rpartition("/")[2]
+            labels.add(f"{study.results}/{labels_path(recipe.dataset, recipe.labels, cohort)}")
     scores = [place for place in EL2N if place.startswith(f"{wildcards.benchmark}/")]
     return {
         "runs": [f"{study.results}/runs/{place}/run.json" for place in runs],
@@ -279,9 +301,10 @@ def report_settings():
                     "dataset": benchmark.dataset,
                     "network": benchmark.network.name,
                     "noise": getattr(benchmark, "noise", [0]),
-                    "methods": list(
-                        getattr(benchmark, "methods", getattr(benchmark, "variants", ()))
-                    ),
+                    "methods": [
+                        *getattr(benchmark, "methods", getattr(benchmark, "variants", ())),
+                        *(getattr(benchmark, "ablations", None) or ()),
+                    ],
                     "levels": getattr(benchmark, "levels", 0),
                     "seeds": benchmark.replicates,
                 }

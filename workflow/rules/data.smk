@@ -33,11 +33,13 @@ rule label_noise:
         train="<results>/data/{dataset}/train.npz",
         info="<results>/data/{dataset}/dataset.json",
     output:
-        labels="<results>/labels/{dataset}/noise-{percent}/{cohort}.npz",
+        labels="<results>/labels/{dataset}/{noise}/{cohort}.npz",
     log:
-        "<logs>/labels/{dataset}/noise-{percent}/{cohort}.log",
+        "<logs>/labels/{dataset}/{noise}/{cohort}.log",
     benchmark:
-        "<benchmarks>/labels/{dataset}/noise-{percent}/{cohort}.tsv"
+        "<benchmarks>/labels/{dataset}/{noise}/{cohort}.tsv"
+    wildcard_constraints:
+        noise=r"noise-[\d.]+(-[a-z-]+)?",
     conda:
         "../../envs/gst.yaml"
     threads: 1
@@ -46,9 +48,11 @@ rule label_noise:
         runtime=10,
         gpu=0,
     params:
-        noise=lambda wildcards: LabelNoise(percent=float(wildcards.percent)).canonical(),
+        noise=lambda wildcards: planned(
+            LABELS, "labels/{dataset}/{noise}/{cohort}.npz".format(**wildcards)
+        ).canonical(),
         code=code("label_noise.py"),
     message:
-        "Drawing labels of {wildcards.dataset} with {wildcards.percent}% noise, {wildcards.cohort}"
+        "Drawing labels of {wildcards.dataset}, {wildcards.noise}, {wildcards.cohort}"
     script:
         "../scripts/label_noise.py"

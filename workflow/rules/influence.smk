@@ -1,6 +1,6 @@
 rule el2n:
     input:
-        unpack(training_data),
+        unpack(scoring_data),
     output:
         scores="<results>/el2n/{benchmark}/noise-{percent}/{cohort}.npz",
     log:

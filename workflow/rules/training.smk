@@ -12,7 +12,7 @@ rule train_dense:
         f"<benchmarks>/runs/{RUN}.tsv"
     wildcard_constraints:
         study="regularization",
-        method="dense",
+        method=f"dense|{EARLY}",
     conda:
         "../../envs/gst.yaml"
     threads: 1
@@ -53,7 +53,7 @@ use rule train_dense as train_pruned with:
         run=f"<results>/runs/{RUN}/run.json",
     wildcard_constraints:
         study="regularization",
-        method="pruned",
+        method="|".join(map(re.escape, PRUNED)) or "pruned",
 
 
 use rule train_pruned as train_extended with:

@@ -9,7 +9,7 @@ with logged(snakemake.log[0], threads=snakemake.threads):
 
     from gst.artifacts import write_npz
     from gst.data.loaded import load, load_labels
-    from gst.measures.influence import score_examples
+    from gst.measures.influence import over_networks, score_examples
     from gst.recipe import Recipe, jsonable
     from gst.training.hardware import device
 
@@ -25,6 +25,6 @@ with logged(snakemake.log[0], threads=snakemake.threads):
     )
     write_npz(
         snakemake.output.scores,
-        {"scores": scores, "seeds": np.array(labels.seeds)},
+        {"scores": scores, **over_networks(scores), "seeds": np.array(labels.seeds)},
         {"recipe": jsonable(recipe), "networks": networks, "epoch": recipe.training.epochs},
     )

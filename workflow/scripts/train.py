@@ -12,7 +12,7 @@ with logged(snakemake.log[0], threads=snakemake.threads):
     from gst.training.run import Job, run
 
     folder = Path(snakemake.output.run).parent
-    start = snakemake.input.get("start")
+    start, early = (snakemake.input.get(name) for name in ("start", "early"))
     if snakemake.output.get("snapshots"):
         (folder / "snapshots").mkdir(parents=True, exist_ok=True)
     job = Job(
@@ -23,5 +23,6 @@ with logged(snakemake.log[0], threads=snakemake.threads):
         code=snakemake.params.code,
         device=device(snakemake.resources.get("gpu", 0)),
         start=Path(start) if start else None,
+        early=Path(early) if early else None,
     )
     run(job, load(Path(snakemake.input.info).parent), load_labels(snakemake.input.labels))

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 
 from gst.analysis.stability import recovery_epochs, run_stability
 from gst.artifacts import ArtifactError, check_recipe, read_json, read_npz, read_table
-from gst.layout import RunPath
+from gst.layout import RunPath, labels_path
 from gst.recipe import (
     DenseSparseDense,
     FilterNoise,
@@ -249,7 +249,7 @@ def _losses(results: Path, path: RunPath, recipe: Recipe) -> pd.DataFrame:
     loss = arrays["train_loss"]
     noisy = np.zeros(loss.shape, dtype=bool)
     if recipe.labels.percent:
-        file = results / "labels" / recipe.dataset / f"noise-{path.percent}" / f"{path.cohort}.npz"
+        file = results / labels_path(recipe.dataset, recipe.labels, path.cohort)
         labels, _ = read_npz(file, {"seeds": ("i", 1), "noisy": ("b", 2)})
         _check_seeds(file, labels["seeds"], path)
         if labels["noisy"].shape != loss.shape:

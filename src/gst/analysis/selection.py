@@ -19,9 +19,6 @@ PROTOCOLS = {
 }
 """For each protocol, the error that a level is chosen by and the error that is reported."""
 
-METHODS = ("pruned", "extended", "width")
-"""Methods of the regularization study that are compared with dense training."""
-
 COLUMNS = (
     "study",
     "benchmark",
@@ -58,10 +55,7 @@ def selected(runs: pd.DataFrame) -> pd.DataFrame:
 
 def _cell(cell: pd.DataFrame) -> Iterator[pd.DataFrame]:
     dense = cell[cell["method"] == "dense"]
-    for method in METHODS:
-        own = cell[cell["method"] == method]
-        if own.empty:
-            continue
+    for (method,), own in groups(cell[cell["method"] != "dense"], "method"):
         candidates = pd.concat([dense, own])
         for protocol, (chooses, reports) in PROTOCOLS.items():
             change = mean_change(candidates, chooses)

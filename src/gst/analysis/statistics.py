@@ -161,6 +161,17 @@ def kendall(
     )
 
 
+def spearman(x: ArrayLike, y: ArrayLike) -> float:
+    """Return Spearman's rank correlation of pairs, ties at their mean rank.
+
+    NaN where an input is constant, or a value is not finite.
+    """
+    a, b = (pd.Series(np.asarray(v, dtype=np.float64)) for v in (x, y))
+    if a.empty or not (np.isfinite(a).all() and np.isfinite(b).all()):
+        return np.nan
+    return float(a.rank().corr(b.rank()))
+
+
 def partial(
     x: ArrayLike,
     y: ArrayLike,

@@ -9,10 +9,12 @@ import pandas as pd
 
 from gst.analysis.activations import activations_table
 from gst.analysis.correlations import correlations
+from gst.analysis.el2n import el2n_table
 from gst.analysis.flatness import flatness_table, scans_table, spectra_table
 from gst.analysis.runs import curves_table, jobs_table, read_runs, runs_table
 from gst.analysis.selection import selected
 from gst.analysis.subgroups import subgroups
+from gst.layout import EARLY
 from gst.recipe import Recipe
 
 
@@ -27,19 +29,22 @@ def regularization_tables(
         el2n: Whether the benchmark has EL2N scores, without which there are no subgroups.
 
     Returns:
-        runs, jobs, selected, subgroups.
+        runs, jobs, selected, subgroups, el2n. Networks that were cut off early, for weights to
+        go back to, count among the jobs only.
 
     Raises:
         ArtifactError: If a file is missing, damaged, or made with another recipe.
     """
     found = list(read_runs(results, expected))
-    runs = runs_table(found)
+    runs = runs_table([run for run in found if run.path.method != EARLY])
     chosen = selected(runs)
+    scored = [run.path for run in found if run.path.method == "dense"] if el2n else []
     return {
         "runs": runs,
         "jobs": jobs_table(found),
         "selected": chosen,
         "subgroups": subgroups(results, chosen if el2n else chosen.iloc[:0], runs),
+        "el2n": el2n_table(results, scored),
     }
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, NamedTuple, get_args
 
 from pydantic import Field, NonNegativeInt, PositiveInt
 
-from gst.layout import Cohort, RunPath, percent_text
+from gst.layout import EARLY, Cohort, RunPath, percent_text
 from gst.recipe import (
     Activations,
     DenseSparseDense,
@@ -18,6 +18,7 @@ from gst.recipe import (
     GradualPruning,
     LabelNoise,
     Network,
+    NoiseKind,
     ReadableFraction,
     Recipe,
     ScratchPruning,
@@ -116,6 +117,14 @@ class RegularizationBenchmark(CommonSettings):
     """The study that the benchmark belongs to; decides which keys it has."""
     noise: Annotated[tuple[Percent, ...], Field(min_length=1)]
     """Shares of wrong training labels, in percent; everything is repeated for each."""
+    noise_kind: NoiseKind = "uniform"
+    """Which wrong labels they get. uniform: one of the others, each as likely. pair-flip: the next
+    one. asymmetric: the one that `noise_map` says."""
+    noise_map: dict[str, str] = Field(default={})
+    """For asymmetric noise, the class whose label the examples of a class get; other classes keep
+    theirs, and `noise` is the share of the examples of the mapped classes. The usual one for
+    CIFAR-10 is {truck: automobile, bird: airplane, deer: horse, cat: dog, dog: cat}. All
+    benchmarks on a dataset have the same."""
     methods: Annotated[tuple[Method, ...], Field(min_length=1)] = ("pruned", "extended", "width")
     """What the dense network is compared with. pruned: iterative pruning with learning-rate
     rewinding. extended: the same training with nothing removed. width: narrower networks."""
@@ -123,8 +132,11 @@ class RegularizationBenchmark(CommonSettings):
     """How often the pruned network is pruned and the extended one trained on."""
     pruning: WeightPruning
     """What each level removes."""
+    ablations: dict[Name, WeightPruning] | None = None
+    """Other ways to prune, by name: each is a method of its own, with as many levels, beside
+    `methods`."""
     rewind_epoch: NonNegativeInt = 0
-    """Epoch to which a further level rewinds the learning-rate schedule."""
+    """Epoch to which a further level rewinds the learning-rate schedule, or the weights as well."""
     width_factor: ReadableFraction = 0.8
     """Width of each narrower network as a share of the one before."""
     width_levels: PositiveInt | None = None
@@ -145,28 +157,37 @@ class RegularizationBenchmark(CommonSettings):
 
     def has(self, need: str) -> bool:
         """Return whether the benchmark has what a kind of figure needs."""
-        return need in (*self.methods, "el2n")
+        return need in (*self.methods, "el2n") or (need == "ablations" and bool(self.ablations))
+
+    @property
+    def chains(self) -> dict[str, WeightPruning]:
+        """The methods that prune, by name."""
+        pruned = {"pruned": self.pruning} if "pruned" in self.methods else {}
+        return {**pruned, **(self.ablations or {})}
+
+    def labels(self, percent: float) -> LabelNoise:
+        """Return the label noise of a level; none is the same of every kind."""
+        if not percent:
+            return LabelNoise()
+        return LabelNoise(percent=percent, kind=self.noise_kind, map=self.noise_map)
 
     def dense(self, percent: float) -> Recipe:
         """Return the recipe of the dense network at a level of label noise."""
         return Recipe(
             dataset=self.dataset,
-            labels=LabelNoise(percent=percent),
+            labels=self.labels(percent),
             network=self.network,
             training=self.training,
         )
 
     def scoring(self, percent: float) -> Recipe:
         """Return the recipe of the networks that score examples: dense, cut off early."""
-        end = self.el2n.epoch
-        milestones = tuple(epoch for epoch in self.training.milestones if epoch < end)
-        training = self.training.model_copy(update={"epochs": end, "milestones": milestones})
-        return self.dense(percent).model_copy(update={"training": training})
+        return self.dense(percent).cut_off(self.el2n.epoch)
 
     def _steps(self, percent: float) -> list[tuple[str, int, Recipe]]:
         dense = self.dense(percent)
         steps = [("dense", 0, dense)]
-        for method in self.methods:
+        for method in (*self.methods, *(self.ablations or {})):
             if method == "width":
                 steps += [
                     (method, level, dense.model_copy(update={"network": network}))
@@ -174,14 +195,15 @@ class RegularizationBenchmark(CommonSettings):
                 ]
                 continue
             change = {
-                "intervention": self.pruning if method == "pruned" else None,
+                "intervention": self.chains.get(method),
                 "rewind_epoch": self.rewind_epoch,
             }
             steps += [
                 (method, level, dense.model_copy(update={**change, "level": level}))
                 for level in range(1, self.levels + 1)
             ]
-        return steps
+        early = next(filter(None, (recipe.early() for _, _, recipe in steps)), None)
+        return [*steps[:1], *([(EARLY, 0, early)] if early else []), *steps[1:]]
 
     def narrower(self) -> list[Network]:
         """Return the width-scaled networks, the widest first."""

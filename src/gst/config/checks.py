@@ -11,7 +11,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
-from typing import Any
+from typing import Any, get_args
 
 from gst.config.benchmarks import (
     SCORES,
@@ -25,13 +25,15 @@ from gst.config.benchmarks import (
 from gst.config.faults import Fault, Steps, nearest
 from gst.config.reading import objections
 from gst.datasets import SOURCES, DatasetSource, reader
-from gst.layout import percent_text
+from gst.layout import EARLY, percent_text
 from gst.recipe import (
     Activations,
     DenseSparseDense,
     Flatness,
     GradualPruning,
+    LabelNoise,
     Network,
+    NoiseKind,
     Recipe,
     ScratchPruning,
     Training,
@@ -140,9 +142,11 @@ def _figures_fit(
 
 
 def _regularization_figures_fit(
-    figures: Mapping[str, str] | None, methods: tuple[Method, ...]
+    figures: Mapping[str, str] | None,
+    methods: tuple[Method, ...],
+    ablations: dict[str, WeightPruning] | None,
 ) -> Faults:
-    benchmark = RegularizationBenchmark.model_construct(methods=methods)
+    benchmark = RegularizationBenchmark.model_construct(methods=methods, ablations=ablations)
     yield from _figures_fit(figures, "regularization", benchmark.has)
 
 
@@ -172,18 +176,67 @@ def _noise_differs(noise: tuple[float, ...]) -> Faults:
         seen[text] = place
 
 
+def _noise_fits(noise_kind: NoiseKind, noise_map: dict[str, str]) -> Faults:
+    noise = LabelNoise.model_construct(kind=noise_kind, map=noise_map)
+    for objection in objections(LabelNoise, noise):
+        yield Fault(("noise_map" if noise_map else "noise_kind",), objection)
+
+
+def _noise_maps_agree(benchmarks: Mapping[str, Benchmark]) -> Faults:
+    seen: dict[str, tuple[str, dict[str, str]]] = {}
+    for name, benchmark in benchmarks.items():
+        if isinstance(benchmark, RegularizationBenchmark) and benchmark.noise_map:
+            first, expected = seen.setdefault(benchmark.dataset, (name, benchmark.noise_map))
+            if benchmark.noise_map != expected:
+                yield Fault(
+                    ("benchmarks", name, "noise_map"),
+                    f"differs from that of {first}, on the same dataset, whose labels have one "
+                    "place; describe the dataset once more, by another name, under datasets",
+                )
+
+
 def _methods_differ(methods: tuple[Method, ...]) -> Faults:
     for place, method in enumerate(methods):
         if method in methods[:place]:
             yield Fault(("methods", place), f"{method} is there twice")
 
 
-def _weight_score_is_registered(pruning: WeightPruning) -> Faults:
-    yield from _registered(SCORES[pruning.kind], pruning.score, "pruning", "score")
+def _ablations_have_names_of_their_own(ablations: dict[str, WeightPruning] | None) -> Faults:
+    taken = ("dense", EARLY, *get_args(Method))
+    for name in ablations or {}:
+        if name in taken:
+            yield Fault(("ablations", name), f"needed: another name than {', '.join(taken)}")
+
+
+def _chains(
+    pruning: WeightPruning, ablations: dict[str, WeightPruning] | None
+) -> Iterator[tuple[Steps, WeightPruning]]:
+    yield ("pruning",), pruning
+    for name, ablation in (ablations or {}).items():
+        yield ("ablations", name), ablation
+
+
+def _weight_scores_are_registered(
+    pruning: WeightPruning, ablations: dict[str, WeightPruning] | None
+) -> Faults:
+    for path, chain in _chains(pruning, ablations):
+        yield from _registered(SCORES[chain.kind], chain.score, *path, "score")
 
 
 def _rewinding_fits(training: Training, rewind_epoch: int) -> Faults:
     yield from _recipe(("rewind_epoch",), training, rewind_epoch=rewind_epoch)
+
+
+def _weights_rewind_past_the_warmup(
+    training: Training,
+    rewind_epoch: int,
+    pruning: WeightPruning,
+    ablations: dict[str, WeightPruning] | None,
+) -> Faults:
+    if rewind_epoch < training.epochs:
+        for path, chain in _chains(pruning, ablations):
+            rewinding = {"level": 1, "intervention": chain, "rewind_epoch": rewind_epoch}
+            yield from _recipe((*path, "rewind"), training, **rewinding)
 
 
 def _el2n_fits(el2n: El2n, training: Training) -> Faults:
@@ -227,6 +280,11 @@ def _variant_fits(network: Network, training: Training, name: str, variant: Vari
     scores = SCORES[variant.kind]
     yield from _registered(scores, variant.score, *path, "score")
     score = entries(scores).get(variant.score)
+    if score and score.facts.get("gradient"):
+        yield Fault(
+            (*path, "score"),
+            f"{variant.score} needs gradients, which are taken only for pruning between levels",
+        )
     if isinstance(variant, ScratchPruning) and score and score.facts["watches"]:
         yield Fault(
             (*path, "score"),
@@ -276,7 +334,7 @@ def _filters(network: Network) -> tuple[int, ...]:
     return entry.facts["filters"] if entry else ()
 
 
-STUDY: tuple[Check, ...] = (_source_is_registered, _figures_have_one_kind)
+STUDY: tuple[Check, ...] = (_source_is_registered, _figures_have_one_kind, _noise_maps_agree)
 _EITHER: tuple[Check, ...] = (
     _dataset_is_known,
     _model_is_registered,
@@ -288,9 +346,12 @@ BENCHMARK: dict[type[RegularizationBenchmark | StabilityBenchmark], tuple[Check,
     RegularizationBenchmark: (
         *_EITHER,
         _noise_differs,
+        _noise_fits,
         _methods_differ,
-        _weight_score_is_registered,
+        _ablations_have_names_of_their_own,
+        _weight_scores_are_registered,
         _rewinding_fits,
+        _weights_rewind_past_the_warmup,
         _el2n_fits,
         _widths_fit,
         _regularization_figures_fit,

@@ -22,7 +22,15 @@ from gst.config.reading import entries_of, models_of, schema_of, types_of
 from gst.config.study import Study, StudyFile
 from gst.layout import percent_text
 
-STUDIES = ("config", "experiments-digits", "pilot", "stability-pilot", "paper", "imagenet")
+STUDIES = (
+    "config",
+    "experiments-digits",
+    "ablations-digits",
+    "pilot",
+    "stability-pilot",
+    "paper",
+    "imagenet",
+)
 """The studies that ship."""
 
 _TOP = """\
@@ -133,6 +141,8 @@ def _keys(model: type[BaseModel], leave_out: Collection[str] = ()) -> Iterator[_
         new = [model for model in models if model not in seen]
         if len(models) > 1:
             meaning = " ".join([meaning, *(f"{_kind(model)}: {_summary(model)}" for model in new)])
+        elif models and not meaning:
+            meaning = _summary(models[0])
         row = f"`{key}`{kind}", needed(schema_of(annotation)), default, meaning
         yield tuple(" ".join(cell.split()) for cell in row)
         for model in new:
@@ -164,7 +174,9 @@ def _study(name: str, study: Study) -> _Row:
 def _benchmark(name: str, benchmark: Benchmark) -> _Row:
     if isinstance(benchmark, RegularizationBenchmark):
         noise = ", ".join(map(percent_text, benchmark.noise))
-        compared = f"noise {noise}%; {', '.join(benchmark.methods)}, {benchmark.levels} levels"
+        methods = ", ".join((*benchmark.methods, *(benchmark.ablations or {})))
+        kind = "" if benchmark.noise_kind == "uniform" else f" ({benchmark.noise_kind})"
+        compared = f"noise {noise}%{kind}; {methods}, {benchmark.levels} levels"
     else:
         compared = ", ".join(benchmark.variants)
     return (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from math import isfinite
 from typing import Any, ClassVar
 
 import pandas as pd
@@ -22,6 +23,9 @@ STAR: style.Look = {
     "markeredgecolor": "white",
     "markeredgewidth": 0.8,
 }
+RANKING = ["networks", "spearman_halves", "reliability", "spearman_seeds"]
+"""How stable the ranking of the examples is, as columns of the table el2n."""
+DENSE: style.Look = {"color": style.GREY, "linestyle": "--", "linewidth": 0.9}
 LINES = {"pruned": "-", "extended": ":", "width": ":", "original": "--", "noisy": "-"}
 
 
@@ -61,7 +65,7 @@ class _Errors:
             [
                 *_noise_legend(colours),
                 *((method, {"color": style.GREY, **_look(method)}) for method in cls.methods),
-                ("dense", {"color": style.GREY, "linestyle": "--", "linewidth": 0.9}),
+                ("dense", DENSE),
                 ("optimal level", {"color": style.GREY, **STAR}),
             ],
         )
@@ -126,6 +130,64 @@ class ErrorWidth(_Errors):
         "width, which have as few weights but are trained only once. Where the two curves part, "
         "size alone does not explain what pruning does."
     )
+
+
+@register(
+    "regularization_ablations",
+    title="Test error against weights remaining: other ways to prune",
+    study="regularization",
+    tables=("runs", "selected"),
+    needs=("ablations",),
+)
+class Ablations:
+    """Test error of every way to prune against weights remaining (appendices C and J)."""
+
+    @staticmethod
+    def summarise(runs: pd.DataFrame, selected: pd.DataFrame) -> pd.DataFrame:
+        """Return mean test errors by benchmark, noise, method and level."""
+        methods = words.unique(runs.loc[runs["intervention"] == "weights", "method"])
+        return _level_means(runs, selected, methods, "test_error")
+
+    @staticmethod
+    @style.styled
+    def draw(table: pd.DataFrame) -> Figure:
+        """Draw a panel for each benchmark and noise: methods by colour, dense as a band."""
+        noises = {words.noise(noise): noise for noise in sorted(set(table["noise"]))}
+        wrap = 2 if len(noises) == 4 else 3
+        figure, axes = style.panels(list(noises), words.unique(table["benchmark"]), wrap)
+        looks = style.chains(words.unique(table.loc[table["level"] > 0, "method"]))
+        for (benchmark, noise), ax in axes.items():
+            own = table[(table["benchmark"] == benchmark) & (table["noise"] == noises[noise])]
+            dense = own[own["method"] == "dense"]
+            for row in rows(dense):
+                if isfinite(row.low):
+                    ax.axhspan(100 * row.low, 100 * row.high, color=style.GREY, alpha=0.18, lw=0)
+                ax.axhline(100 * row.mean, **DENSE)
+            for method, look in reversed(looks.items()):
+                line = own[own["method"] == method]
+                if len(line):
+                    _line(ax, pd.concat([dense, line]), "weights_remaining", 100, **look)
+            style.weights_axis(ax, own["weights_remaining"])
+            ax.set(title=f"{benchmark}\n{noise}", ylabel="Test error (%)")
+        star = ("optimal level", {"color": style.GREY, **STAR})
+        style.legend(figure, [*looks.items(), ("dense", DENSE), star])
+        style.note(figure, words.intervals(table))
+        return figure
+
+    @staticmethod
+    def caption(table: pd.DataFrame) -> str:
+        """Say what the best level of each way to prune reaches."""
+        return " ".join(
+            [
+                "Test error against the share of the weights that remain, for iterative magnitude "
+                "pruning with learning-rate rewinding (pruned) and for ways to prune that differ "
+                "from it in one choice each: what is rewound, in how many rounds, and which "
+                "weights go. The grey band is the dense network. Stars mark the levels with the "
+                "lowest error on the test set.",
+                *_optima(table),
+                words.intervals(table),
+            ]
+        )
 
 
 @register(
@@ -205,19 +267,24 @@ class Losses:
     "regularization_subgroups",
     title="Change of the training loss by influence of the examples",
     study="regularization",
-    tables=("subgroups",),
+    tables=("subgroups", "el2n"),
     needs=("pruned", "el2n"),
 )
 class Subgroups:
     """Change of the training loss by influence of the examples (Figures 2 and 5)."""
 
     @staticmethod
-    def summarise(subgroups: pd.DataFrame) -> pd.DataFrame:
-        """Return mean loss differences by benchmark, noise, selected level and subgroup."""
+    def summarise(subgroups: pd.DataFrame, el2n: pd.DataFrame) -> pd.DataFrame:
+        """Return mean loss differences by benchmark, noise, selected level and subgroup.
+
+        Beside them, how stable the ranking by EL2N is: columns of the table el2n, mean over seeds.
+        """
         own = subgroups[(subgroups["method"] == "pruned") & (subgroups["protocol"] == "published")]
         keys = ["benchmark", "noise", "which", "level", "group"]
         table = summarise(own, keys, "loss_difference")
         width = 100 / table["group"].max()
+        stable = el2n.groupby(["benchmark", "noise"], sort=False, as_index=False)[RANKING].mean()
+        table = table.merge(stable, on=["benchmark", "noise"], how="left")
         return table.assign(
             percentile_low=width * (table["group"] - 1), percentile_high=width * table["group"]
         )
@@ -279,6 +346,7 @@ class Subgroups:
                 "the least influential (left) to the most influential (right) by EL2N score. "
                 "Below zero, pruning trains better; above zero, it regularises.",
                 *sentences,
+                *_ranking(table),
                 words.intervals(table),
             ]
         )
@@ -296,8 +364,12 @@ class Selection:
 
     @staticmethod
     def summarise(selected: pd.DataFrame) -> pd.DataFrame:
-        """Return by how much each method's optimal level is below dense, seeds paired."""
+        """Return by how much each method's optimal level is below dense, seeds paired.
+
+        Ablations are left out: they have a figure of their own.
+        """
         keys = ["benchmark", "noise", "method", "protocol"]
+        selected = selected[selected["method"].isin(style.METHOD_MARKERS)]
         optimal, dense = (selected[selected["which"] == name] for name in ("optimal", "dense"))
         pairs = optimal.merge(dense, on=[*keys, "seed"], suffixes=("", "_dense"))
         pairs["reduction"] = pairs["test_error_dense"] - pairs["test_error"]
@@ -447,3 +519,20 @@ def _optima(table: pd.DataFrame) -> list[str]:
             parts.append("which no other level improves")
         sentences.append(f"{benchmark}, {words.noise(noise)}: {', '.join(parts)}.")
     return sentences
+
+
+def _ranking(table: pd.DataFrame) -> list[str]:
+    """Say how stable the ranking of the examples by EL2N is."""
+    parts = []
+    for row in rows(table.drop_duplicates(["benchmark", "noise"])):
+        if not isfinite(row.spearman_halves):
+            continue
+        text = (
+            f"{row.benchmark}, {words.noise(row.noise)}: {row.spearman_halves:.2f} between halves "
+            f"of {row.networks:g} networks, hence {row.reliability:.2f} for all of them"
+        )
+        if isfinite(row.spearman_seeds):
+            text += f"; {row.spearman_seeds:.2f} between seeds"
+        parts.append(f"{text}.")
+    head = "How stable the ranking by EL2N is, as Spearman's correlation, mean over seeds:"
+    return [head, *parts] if parts else []

@@ -117,6 +117,18 @@ def variants(names: Iterable[str]) -> dict[str, Variant]:
     return found
 
 
+def chains(methods: Iterable[str]) -> dict[str, Look]:
+    """Return the look of each way to prune between levels: the usual one is black."""
+    others = [method for method in methods if method != "pruned"]
+    looks = {"pruned": {"color": "#1a1a1a", "marker": METHOD_MARKERS["pruned"], "linestyle": "-"}}
+    for i, method in enumerate(others):
+        turn, hue = divmod(i, len(PALETTE))
+        marker = "oD^v<>P"[(hue + turn) % 7]
+        line = ("-", "--", ":", "-.")[turn % 4]
+        looks[method] = {"color": PALETTE[hue], "marker": marker, "linestyle": line}
+    return {m: {**looks[m], "markersize": 3, "linewidth": 1.2} for m in looks if m in methods}
+
+
 def _natural(name: str) -> list[tuple[bool, int, str]]:
     """Return a key that sorts numbers in names by value, and before words."""
     parts = re.split(r"(\d+)", name)

@@ -48,3 +48,25 @@ def score_examples(
     found = logits(state.cohort, data.train_inputs(), recipe.training.precision)
     scores = el2n(found.float(), data.labels)
     return scores.reshape(len(labels.seeds), networks, -1).cpu().numpy()
+
+
+def over_networks(scores: np.ndarray) -> dict[str, np.ndarray]:
+    """Return how scores spread over networks, and the scores of two halves of the networks.
+
+    Args:
+        scores: Scores of each network, [R, K, N].
+
+    Returns:
+        spread, the standard deviation over networks (ddof 1), [R, N], and halves, the mean scores
+        of the first and of the next K // 2 networks, [R, 2, N], float32; NaN for one network.
+    """
+    draws, networks, examples = scores.shape
+    if networks < 2:
+        spread = np.full((draws, examples), np.nan)
+        halves = np.full((draws, 2, examples), np.nan)
+    else:
+        half = networks // 2
+        spread = scores.std(axis=1, ddof=1, dtype=np.float64)
+        parts = scores[:, : 2 * half].reshape(draws, 2, half, examples)
+        halves = parts.mean(axis=2, dtype=np.float64)
+    return {"spread": spread.astype(np.float32), "halves": halves.astype(np.float32)}

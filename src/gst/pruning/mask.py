@@ -77,15 +77,19 @@ def remove_lowest(scores: Mapping[str, Tensor], masks: Masks, number: int) -> Ma
     }
 
 
-def prune_globally(scores: Mapping[str, Tensor], masks: Masks, fraction: float) -> Masks:
+def prune_globally(
+    scores: Mapping[str, Tensor], masks: Masks, fraction: float, times: int = 1
+) -> Masks:
     """Remove a fraction of the living weights, the lowest scores over all layers together.
 
-    Every replicate loses exactly `share(alive, fraction)` of its weights.
+    Every replicate loses exactly `share(alive, fraction)` of its weights; or at once the number
+    that it would lose if that was done some times over, one after the other.
 
     Args:
         scores: For each masked parameter its weights' scores, [R, ...].
         masks: Masks before, of the same shapes.
         fraction: Share of the living weights to remove.
+        times: How many removals are done at once.
 
     Returns:
         Masks after; nested in those before.
@@ -96,4 +100,17 @@ def prune_globally(scores: Mapping[str, Tensor], masks: Masks, fraction: float) 
     counts = count(masks)
     if len(set(counts)) != 1:
         raise ValueError(f"the replicates have different numbers of living weights: {counts}")
-    return remove_lowest(scores, masks, share(counts[0], fraction))
+    left = counts[0]
+    for _ in range(times):
+        left -= share(left, fraction)
+    return remove_lowest(scores, masks, counts[0] - left)
+
+
+def prune_layerwise(
+    scores: Mapping[str, Tensor], masks: Masks, fraction: float, times: int = 1
+) -> Masks:
+    """Do the same in each layer by itself, so that each loses the fraction of its own weights."""
+    found: Masks = {}
+    for name, mask in masks.items():
+        found |= prune_globally(scores, {name: mask}, fraction, times)
+    return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -178,6 +178,7 @@ def train(
     data: DeviceData,
     intervention: Intervention,
     *,
+    rewound: Mapping[str, np.ndarray] | None = None,
     pause: Callable[[TrainingState], None] = lambda state: None,
     progress: Callable[[list[Row]], None] = lambda rows: None,
 ) -> None:
@@ -187,6 +188,8 @@ def train(
         state: Where to start; left as the run ends.
         data: What to train on.
         intervention: What happens beside training.
+        rewound: Weights and buffers, as `TrainingState.arrays` has them, that replace the state's
+            after the pruning before the first step; None keeps the state's own.
         pause: Called after every step, where a checkpoint can be written.
         progress: Called with each finished epoch's rows.
     """
@@ -196,8 +199,11 @@ def train(
     if not state.rows:
         started = time.perf_counter()
         before = _measure(state, data)
-        targets = intervention.before_first_step(state)
+        targets = intervention.before_first_step(state, data)
         _record(state, data, before, targets, started, trained=False)
+        if rewound is not None:
+            state.cohort.load_state(rewound)
+            state.set_masks(state.masks)
     while state.epoch < settings.epochs:
         started = time.perf_counter()
         batches = EpochBatches(

@@ -51,6 +51,7 @@ class Job:
         code: Fingerprint of the code, for the record.
         device: Where to train.
         start: weights.safetensors of the level before, for levels after level 0.
+        early: weights.safetensors of the network that the recipe rewinds to, if it is trained.
     """
 
     recipe: Recipe
@@ -60,14 +61,15 @@ class Job:
     code: str
     device: torch.device
     start: Path | None = None
+    early: Path | None = None
 
 
 def run(job: Job, dataset: Dataset, labels: LabelDraw) -> None:
     """Train a cohort, measure every example, and write the files of `gst.layout.RUN_FILES`.
 
     Raises:
-        ArtifactError: If the level before was made by another recipe or for other seeds, or
-            the labels were drawn for others.
+        ArtifactError: If what the run starts from is missing, was made by another recipe or for
+            other seeds, or the labels were drawn for others.
         Interrupted: If the process was asked to stop; a checkpoint is left.
     """
     started, clock = datetime.now(UTC), time.perf_counter()
@@ -80,14 +82,17 @@ def run(job: Job, dataset: Dataset, labels: LabelDraw) -> None:
         job.recipe, job.seeds, len(dataset.classes), dataset.shape, len(data.images), job.device
     )
     checkpoint = Checkpoint(job.checkpoint, job.code)
+    rewound = _rewound(job, state)
     with checkpoint.stop.listening():
-        if not checkpoint.resume(state) and job.start:
-            state.load_arrays(_level_before(job))
+        before = job.recipe.previous()
+        if not checkpoint.resume(state) and before:
+            state.load_arrays(_read_start(job.start, before, job.seeds))
         first_step = time.perf_counter() - clock
         train(
             state,
             data,
             interventions.make(job.recipe),
+            rewound=rewound,
             pause=checkpoint.pause,
             progress=_progress(job.recipe),
         )
@@ -104,16 +109,23 @@ def run(job: Job, dataset: Dataset, labels: LabelDraw) -> None:
     checkpoint.remove()
 
 
-def _level_before(job: Job) -> dict[str, np.ndarray]:
-    assert job.start is not None
-    arrays, meta = read_weights(job.start)
-    before = job.recipe.previous()
-    if before is None:
-        raise ArtifactError(f"{job.start}: level 0 starts from no file")
+def _rewound(job: Job, state: TrainingState) -> dict[str, np.ndarray] | None:
+    """Return the weights that a run goes back to, if any; `state` is as initialised."""
+    if not job.recipe.rewinds_weights:
+        return None
+    early = job.recipe.early()
+    return _read_start(job.early, early, job.seeds) if early else state.cohort.state()
+
+
+def _read_start(file: Path | None, recipe: Recipe, seeds: Sequence[int]) -> dict[str, np.ndarray]:
+    """Read the weights that a run starts from; they must be those of a recipe and of seeds."""
+    if file is None:
+        raise ArtifactError(f"no file was given of what the run starts from: {recipe.canonical()}")
+    arrays, meta = read_weights(file)
     found = Recipe.parse(json.dumps(meta.get("recipe")))
-    check_recipe(job.start, found.canonical(), before.canonical())
-    if meta.get("seeds") != list(job.seeds):
-        raise ArtifactError(f"{job.start}: of the seeds {meta.get('seeds')}, not {job.seeds}")
+    check_recipe(file, found.canonical(), recipe.canonical())
+    if meta.get("seeds") != list(seeds):
+        raise ArtifactError(f"{file}: of the seeds {meta.get('seeds')}, not {list(seeds)}")
     return arrays
 
 

@@ -55,6 +55,24 @@ CASES: dict[str, dict[str, Any]] = {
             "target": "R",
         },
     },
+    "weights snip": {"intervention": {"kind": "weights", "score": "snip"}, "level": 1},
+    "weights synflow": {
+        "intervention": {"kind": "weights", "score": "synflow", "scope": "layer"},
+        "network": "resnet18",
+        "width": 1 / 16,
+        "level": 1,
+    },
+    "weights random": {
+        "intervention": {"kind": "weights", "score": "random", "schedule": "one-shot"},
+        "network": "lenet-digits",
+        "level": 2,
+    },
+    "weights largest": {
+        "intervention": {"kind": "weights", "score": "largest"},
+        "network": "resnet20-a",
+        "width": 0.25,
+        "level": 1,
+    },
     "dense-sparse-dense": {
         "intervention": {
             "kind": "dense-sparse-dense", "fraction": 0.5, "sparse_epoch": 0, "dense_epoch": 1,
@@ -87,7 +105,7 @@ def equal(a: TrainingState, b: TrainingState, rows: slice = slice(None)) -> None
 
 def test_there_is_a_case_for_every_kind() -> None:
     kinds = {case["intervention"]["kind"] for case in CASES.values()}
-    assert kinds == set(registry.entries("gst.training.interventions")) - {"weights"}
+    assert kinds == set(registry.entries("gst.training.interventions"))
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -12,7 +12,7 @@ from gst import registry
 from gst.recipe import Recipe
 
 if TYPE_CHECKING:
-    from gst.training.loop import TrainingState
+    from gst.training.loop import DeviceData, TrainingState
 
 
 class Intervention:
@@ -26,8 +26,8 @@ class Intervention:
     def attach(self, state: TrainingState) -> None:
         """Make ready for a run that begins or goes on, such as by watching its modules."""
 
-    def before_first_step(self, state: TrainingState) -> int:
-        """Act on the cohort before a run's first step."""
+    def before_first_step(self, state: TrainingState, data: DeviceData) -> int:
+        """Act on the cohort before a run's first step; `data` is what it trains on."""
         return 0
 
     def after_step(self, state: TrainingState) -> None:

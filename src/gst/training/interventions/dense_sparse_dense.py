@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import torch
 
-from gst import registry
 from gst.pruning.mask import count, prune_globally
 from gst.recipe import DenseSparseDense
 from gst.registry import register
 from gst.training.interventions import Intervention
+from gst.training.interventions.scores import score_weights
 from gst.training.loop import TrainingState
 
 
@@ -21,13 +21,12 @@ class TrainSparselyBetween(Intervention):
 
     def __init__(self, settings: DenseSparseDense) -> None:
         self.settings = settings
-        self.score = registry.load("gst.pruning.weight_scores", settings.score)
 
     def end_of_epoch(self, state: TrainingState) -> int:
         """Prune at the end of the sparse epoch, return at the end of the dense one."""
         masks = {name: state.mask(name) for name in state.prunable}
         if state.epoch == self.settings.sparse_epoch:
-            scores = {name: self.score(state.cohort.weights[name].detach()) for name in masks}
+            scores = score_weights(state, self.settings.score, state.epoch)
             after = prune_globally(scores, masks, self.settings.fraction)
             state.set_masks(after)
             return count(masks)[0] - count(after)[0]

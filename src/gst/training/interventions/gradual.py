@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from gst import registry
 from gst.pruning.mask import count, remove_lowest
 from gst.recipe import GradualPruning
 from gst.registry import register
 from gst.training.interventions import Intervention
+from gst.training.interventions.scores import score_weights
 from gst.training.interventions.targets import priority
 from gst.training.loop import TrainingState
 
@@ -17,7 +17,6 @@ class PruneGradually(Intervention):
 
     def __init__(self, settings: GradualPruning) -> None:
         self.settings = settings
-        self.score = registry.load("gst.pruning.weight_scores", settings.score)
 
     def end_of_epoch(self, state: TrainingState) -> int:
         """Prune if the schedule names this epoch."""
@@ -26,8 +25,8 @@ class PruneGradually(Intervention):
             return 0
         masks = {name: state.mask(name) for name in state.prunable}
         scores = {
-            name: priority(state, name, self.score(state.cohort.weights[name].detach()), s.target)
-            for name in masks
+            name: priority(state, name, own, s.target)
+            for name, own in score_weights(state, s.score, state.epoch).items()
         }
         weights = sum(mask[0].numel() for mask in masks.values())
         number = count(masks)[0] - s.kept(weights, s.events.index(state.epoch) + 1)

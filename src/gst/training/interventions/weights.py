@@ -1,13 +1,13 @@
-"""Iterative pruning of single weights between levels (regularization study, section 2)."""
+"""Pruning of single weights between levels (regularization study, section 2)."""
 
 from __future__ import annotations
 
-from gst import registry
-from gst.pruning.mask import count, prune_globally
+from gst.pruning.mask import count, prune_globally, prune_layerwise
 from gst.recipe import WeightPruning
 from gst.registry import register
 from gst.training.interventions import Intervention
-from gst.training.loop import TrainingState
+from gst.training.interventions.scores import score_weights
+from gst.training.loop import DeviceData, TrainingState
 
 
 @register("weights")
@@ -16,14 +16,15 @@ class PruneWeights(Intervention):
 
     def __init__(self, settings: WeightPruning) -> None:
         self.settings = settings
-        self.score = registry.load("gst.pruning.weight_scores", settings.score)
 
-    def before_first_step(self, state: TrainingState) -> int:
-        """Prune every level but the first, globally over the network."""
-        if state.recipe.level == 0:
+    def before_first_step(self, state: TrainingState, data: DeviceData) -> int:
+        """Prune every level but the first; in one shot, what the levels up to it remove."""
+        s, level = self.settings, state.recipe.level
+        if level == 0:
             return 0
         masks = {name: state.mask(name) for name in state.prunable}
-        scores = {name: self.score(state.cohort.weights[name].detach()) for name in masks}
-        after = prune_globally(scores, masks, self.settings.fraction)
+        scores = score_weights(state, s.score, level, data)
+        prune = prune_layerwise if s.scope == "layer" else prune_globally
+        after = prune(scores, masks, s.fraction, level if s.schedule == "one-shot" else 1)
         state.set_masks(after)
         return count(masks)[0] - count(after)[0]
