@@ -9,10 +9,11 @@ import pytest
 from gst.registry import entries
 
 IDLE = ("\n@register", "\nIDLE = 1\n\n\n@register")
+LACKED = {"ablations", "activations", "noise", "rates"}
 FIGURES = Counter(
     entry.facts["study"]
     for entry in entries("gst.figures").values()
-    if "ablations" not in entry.facts["needs"]
+    if LACKED.isdisjoint(entry.facts["needs"])
 )
 SUMMARY = Counter(merge=1, claims=1, report=1)
 REGULARIZATION = SUMMARY + Counter(tables_regularization=1, figure=FIGURES["regularization"])
