@@ -6,11 +6,12 @@ from decimal import ROUND_HALF_EVEN, Decimal
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gst.pruning.mask import count, lowest, prune_globally, prune_layerwise, share
 
+unhurried = settings(deadline=None)
 FRACTIONS = st.integers(1, 99).map(lambda n: n / 100)
 SHAPES = st.lists(st.tuples(st.integers(1, 6), st.integers(1, 6)), min_size=1, max_size=3)
 
@@ -34,6 +35,7 @@ def scored(draw: st.DrawFn) -> tuple[dict[str, torch.Tensor], dict[str, torch.Te
     return scores, masks
 
 
+@unhurried
 @given(scored(), st.lists(FRACTIONS, min_size=1, max_size=4))
 def test_exact_nested_and_lowest(
     drawn: tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]], fractions: list[float]
@@ -53,6 +55,7 @@ def test_exact_nested_and_lowest(
         masks = after
 
 
+@unhurried
 @given(scored(), FRACTIONS)
 def test_replicates_do_not_see_each_other(
     drawn: tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]], fraction: float
@@ -68,6 +71,7 @@ def test_replicates_do_not_see_each_other(
         assert all(torch.equal(alone[n][0], together[n][r]) for n in scores)
 
 
+@unhurried
 @given(scored())
 def test_removing_none_changes_nothing(
     drawn: tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]],
@@ -105,6 +109,7 @@ def test_unequal_replicates_are_refused() -> None:
         prune_globally({"w": torch.zeros(2, 2)}, masks, 0.5)
 
 
+@unhurried
 @given(scored(), FRACTIONS, st.integers(1, 5))
 def test_at_once_as_many_go_as_one_after_the_other(
     drawn: tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]], fraction: float, times: int
@@ -118,6 +123,7 @@ def test_at_once_as_many_go_as_one_after_the_other(
         assert all(torch.equal(once[name], after[name]) for name in masks)
 
 
+@unhurried
 @given(scored(), FRACTIONS)
 def test_layers_do_not_see_each_other(
     drawn: tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]], fraction: float
