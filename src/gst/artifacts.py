@@ -11,7 +11,7 @@ import json
 import os
 import tempfile
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,11 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
+
+from gst.recipe import Recipe
 
 Meta = dict[str, Any]
 
@@ -191,22 +194,57 @@ def read_json(path: str | Path) -> dict[str, Any]:
     return value
 
 
-def check_recipe(path: str | Path, found: str, expected: str) -> None:
+def check_recipe(path: str | Path, found: object, expected: Recipe) -> None:
     """Stop when a file was made with another recipe than its reader expects.
 
     Args:
         path: The file.
-        found: Canonical text of the recipe that the file records.
-        expected: Canonical text of the recipe that the reader expects.
+        found: The recipe that the file records, as plain values.
+        expected: The recipe that the reader expects.
 
     Raises:
-        ArtifactError: If the two differ; the message says in which settings.
+        ArtifactError: If it records none, or another one; the message says in which settings.
     """
-    if found == expected:
+    try:
+        recorded = Recipe.parse(json.dumps(found)).canonical()
+    except ValidationError as error:
+        raise ArtifactError(f"{path}: records no sound recipe: {error}") from error
+    if recorded == expected.canonical():
         return
-    old, new = json.loads(found), json.loads(expected)
+    old, new = json.loads(recorded), json.loads(expected.canonical())
     changed = [key for key in sorted({*old, *new}) if old.get(key) != new.get(key)]
     raise ArtifactError(
         f"{path}: made with another recipe; {', '.join(changed)} differ. "
         "Remove the file, or let Snakemake run the stage that makes it again."
     )
+
+
+def check_seeds(path: str | Path, found: Iterable[int] | None, expected: Iterable[int]) -> None:
+    """Stop when a file holds other seeds, or in another order, than its reader expects.
+
+    Raises:
+        ArtifactError: If it does; the message names both.
+    """
+    held = [] if found is None else [int(seed) for seed in found]
+    wanted = list(expected)
+    if held != wanted:
+        raise ArtifactError(f"{path}: holds the seeds {held}, not {wanted}")
+
+
+def read_replicates(
+    path: str | Path, recipe: Recipe, seeds: Iterable[int]
+) -> dict[str, np.ndarray]:
+    """Read the tensors [R, ...] of a cohort's .safetensors file.
+
+    Args:
+        path: The file.
+        recipe: What the replicates were trained with.
+        seeds: One a replicate.
+
+    Raises:
+        ArtifactError: If the file is missing or damaged, or is of another recipe or other seeds.
+    """
+    tensors, meta = read_weights(path)
+    check_recipe(path, meta.get("recipe"), recipe)
+    check_seeds(path, meta.get("seeds"), seeds)
+    return tensors

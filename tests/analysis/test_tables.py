@@ -105,10 +105,10 @@ def test_flatness_stands_beside_stability(writer) -> None:
 def test_flatness_of_other_seeds_is_refused(writer) -> None:
     path = writer.run(PLACE, writer.recipe(), [writer.epochs(0, [0.1, 0.4, 0.7, 0.6, 0.5])])
     write_flatness(writer, path, [3, 4])
-    with pytest.raises(ArtifactError, match="does not hold the seeds of seeds-0-0"):
+    with pytest.raises(ArtifactError, match=r"holds the seeds \[3, 4\], not \[0\]"):
         stability_tables(writer.results, writer.expected, [path], [])
     for read in (spectra_table, scans_table):
-        with pytest.raises(ArtifactError, match="does not hold the seeds of seeds-0-0"):
+        with pytest.raises(ArtifactError, match=r"holds the seeds \[3, 4\], not \[0\]"):
             read(writer.results, [path])
 
 
@@ -147,7 +147,7 @@ def test_activations_are_long(writer) -> None:
     for name in ("mean", "std", "ks"):
         assert set(own[name]) == {arrays[f"trained_{name}"][1, 1]}
     write_activations(writer, path, [1, 2])
-    with pytest.raises(ArtifactError, match="does not hold the seeds of seeds-0-1"):
+    with pytest.raises(ArtifactError, match=r"holds the seeds \[1, 2\], not \[0, 1\]"):
         activations_table(writer.results, [path])
 
 

@@ -118,7 +118,7 @@ def test_weights_of_something_else_are_refused(tmp_path: Path, dataset: Dataset)
     other = RECIPE.model_copy(update={"dataset": "mnist"})
     with pytest.raises(ArtifactError, match="dataset differ"):
         measure_activations(weights, dataset, other, Activations(), SEEDS, CPU)
-    with pytest.raises(ArtifactError, match=r"of the seeds \[5, 6\], not \[7, 8\]"):
+    with pytest.raises(ArtifactError, match=r"holds the seeds \[5, 6\], not \[7, 8\]"):
         measure_activations(weights, dataset, RECIPE, Activations(), (7, 8), CPU)
     narrow = Cohort(Network(name="vgg-digits", width=0.125), 3, (1, 8, 8), [1, 2])
     with pytest.raises(ArtifactError, match="not of this network"):

@@ -268,7 +268,7 @@ def test_a_level_refuses_a_wrong_start(
     drawn = LabelDraw(labels.labels, labels.noisy, (0, 2)) if fault == "seeds" else labels
     message = {
         "recipe": "another recipe; training differ",
-        "seeds": r"of the seeds \[0, 1\]",
+        "seeds": r"holds the seeds \[0, 1\]",
         "labels": r"drawn for the seeds \[0, 1\], not \[1, 2\]",
         "missing": "no such file",
         "none": "no file was given of what the run starts from",

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from gst.analysis.frames import long, stack
-from gst.artifacts import ArtifactError, read_npz
+from gst.artifacts import check_seeds, read_npz
 from gst.layout import RunPath
 
 STATES = ("untrained", "trained")
@@ -41,8 +41,7 @@ def activations_table(results: Path, measured: Iterable[str]) -> pd.DataFrame:
         expected = {"seeds": ("i", 1), "edges": ("f", 1), **dict.fromkeys(STATES, ("f", 3))}
         whole = {f"{state}_{name}": ("f", 2) for state in STATES for name in MOMENTS}
         arrays, meta = read_npz(file, expected | whole)
-        if arrays["seeds"].tolist() != list(path.cohort.seeds):
-            raise ArtifactError(f"{file}: does not hold the seeds of {path.cohort}")
+        check_seeds(file, arrays["seeds"], path.cohort.seeds)
         edges = arrays["edges"]
         axes = {
             "seed": arrays["seeds"],

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from gst.analysis.frames import long, stack
-from gst.artifacts import ArtifactError, read_json, read_npz
+from gst.artifacts import check_seeds, read_json, read_npz
 from gst.layout import RunPath
 
 RUN = ("study", "benchmark", "method", "level", "seed")
@@ -46,8 +46,7 @@ def flatness_table(results: Path, measured: Iterable[str], runs: pd.DataFrame) -
         path = RunPath.parse(text)
         file = results / "flatness" / text / "flatness.json"
         record = read_json(file)
-        if record.get("seeds") != list(path.cohort.seeds):
-            raise ArtifactError(f"{file}: does not hold the seeds of {path.cohort}")
+        check_seeds(file, record.get("seeds"), path.cohort.seeds)
         place = {name: getattr(path, name) for name in RUN[:-1]}
         parts += [
             pd.DataFrame({**place, "seed": record["seeds"], "split": split, **measures})
@@ -125,6 +124,5 @@ def _spectrum(
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     file = results / "flatness" / str(path) / "spectrum.npz"
     arrays, meta = read_npz(file, expected)
-    if meta.get("seeds") != list(path.cohort.seeds):
-        raise ArtifactError(f"{file}: does not hold the seeds of {path.cohort}")
+    check_seeds(file, meta.get("seeds"), path.cohort.seeds)
     return arrays, meta

@@ -10,10 +10,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
 
 from gst.analysis.stability import recovery_epochs, run_stability
-from gst.artifacts import ArtifactError, check_recipe, read_json, read_npz, read_table
+from gst.artifacts import ArtifactError, check_recipe, check_seeds, read_json, read_npz, read_table
 from gst.layout import RunPath, labels_path
 from gst.recipe import (
     DenseSparseDense,
@@ -94,11 +93,10 @@ def read_runs(results: Path, expected: Mapping[str, Recipe]) -> Iterator[Run]:
         path = RunPath.parse(text)
         folder = results / "runs" / text
         record = read_json(folder / "run.json")
-        found = Recipe.parse(json.dumps(record["recipe"])).canonical()
-        check_recipe(folder / "run.json", found, recipe.canonical())
+        check_recipe(folder / "run.json", record.get("recipe"), recipe)
         epochs = read_table(folder / "epochs.parquet", columns=EPOCHS)
-        _check_seeds(folder / "run.json", record["seeds"], path)
-        _check_seeds(folder / "epochs.parquet", epochs["seed"].unique(), path)
+        check_seeds(folder / "run.json", record["seeds"], path.cohort.seeds)
+        check_seeds(folder / "epochs.parquet", epochs["seed"].unique(), path.cohort.seeds)
         yield Run(path, recipe, record, epochs, _losses(results, path, recipe))
 
 
@@ -111,7 +109,7 @@ def examples(results: Path, path: RunPath, *names: str) -> dict[str, np.ndarray]
     file = results / "runs" / str(path) / "examples.npz"
     kinds = {name: ("f" if name.endswith("loss") else "b", 2) for name in names}
     arrays, _ = read_npz(file, {"seeds": ("i", 1), **kinds})
-    _check_seeds(file, arrays["seeds"], path)
+    check_seeds(file, arrays["seeds"], path.cohort.seeds)
     return arrays
 
 
@@ -251,7 +249,7 @@ def _losses(results: Path, path: RunPath, recipe: Recipe) -> pd.DataFrame:
     if recipe.labels.percent:
         file = results / labels_path(recipe.dataset, recipe.labels, path.cohort)
         labels, _ = read_npz(file, {"seeds": ("i", 1), "noisy": ("b", 2)})
-        _check_seeds(file, labels["seeds"], path)
+        check_seeds(file, labels["seeds"], path.cohort.seeds)
         if labels["noisy"].shape != loss.shape:
             raise ArtifactError(
                 f"{file}: {labels['noisy'].shape[1]} labels, but the run has losses of "
@@ -288,9 +286,3 @@ def _place(run: Run) -> dict[str, Any]:
         "level": path.level,
         "cohort": str(path.cohort),
     }
-
-
-def _check_seeds(file: Path, found: ArrayLike, path: RunPath) -> None:
-    seeds = sorted(np.asarray(found).tolist())
-    if seeds != list(path.cohort.seeds):
-        raise ArtifactError(f"{file}: holds the seeds {seeds}, its folder says {path.cohort}")

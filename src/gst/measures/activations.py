@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from gst.artifacts import ArtifactError, check_recipe, read_weights
+from gst.artifacts import ArtifactError, read_replicates
 from gst.data.device import Normalise, to_device
 from gst.data.loaded import Dataset
 from gst.models import FilterLayer
@@ -58,11 +57,7 @@ def measure_activations(
     Raises:
         ArtifactError: If the weights are of another recipe, network or other seeds.
     """
-    tensors, meta = read_weights(weights)
-    found = Recipe.parse(json.dumps(meta.get("recipe")))
-    check_recipe(weights, found.canonical(), recipe.canonical())
-    if meta.get("seeds") != list(seeds):
-        raise ArtifactError(f"{weights}: of the seeds {meta.get('seeds')}, not {list(seeds)}")
+    tensors = read_replicates(weights, recipe, seeds)
     cohort = Cohort(
         recipe.network, len(dataset.classes), dataset.shape, initial_keys(seeds), device
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import resource
 import sys
 import time
@@ -20,8 +19,7 @@ from tqdm import tqdm
 from gst import models, provenance
 from gst.artifacts import (
     ArtifactError,
-    check_recipe,
-    read_weights,
+    read_replicates,
     write_json,
     write_npz,
     write_table,
@@ -121,12 +119,7 @@ def _read_start(file: Path | None, recipe: Recipe, seeds: Sequence[int]) -> dict
     """Read the weights that a run starts from; they must be those of a recipe and of seeds."""
     if file is None:
         raise ArtifactError(f"no file was given of what the run starts from: {recipe.canonical()}")
-    arrays, meta = read_weights(file)
-    found = Recipe.parse(json.dumps(meta.get("recipe")))
-    check_recipe(file, found.canonical(), recipe.canonical())
-    if meta.get("seeds") != list(seeds):
-        raise ArtifactError(f"{file}: of the seeds {meta.get('seeds')}, not {list(seeds)}")
-    return arrays
+    return read_replicates(file, recipe, seeds)
 
 
 def _progress(recipe: Recipe) -> Callable[[list[Row]], None]:

@@ -138,7 +138,7 @@ def test_weights_of_something_else_are_refused(
     with pytest.raises(ArtifactError, match="dataset differ"):
         measure_cohort(weights, dataset, labels, other, SETTINGS, CPU)
     strangers = LabelDraw(labels.labels, labels.noisy, (7, 8))
-    with pytest.raises(ArtifactError, match=r"of the seeds \[5, 6\]"):
+    with pytest.raises(ArtifactError, match=r"holds the seeds \[5, 6\], not"):
         measure_cohort(weights, dataset, strangers, RECIPE, SETTINGS, CPU)
     arrays = stacked(mask)
     del arrays["weights/classifier.bias"]

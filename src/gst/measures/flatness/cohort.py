@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from gst import models
-from gst.artifacts import ArtifactError, check_recipe, read_weights
+from gst.artifacts import ArtifactError, read_replicates
 from gst.data.device import Normalise, to_device
 from gst.data.loaded import Dataset, LabelDraw
 from gst.measures.flatness import Measurement, measure
@@ -50,14 +49,7 @@ def measure_cohort(
     Raises:
         ArtifactError: If the weights are of another recipe, network or other seeds.
     """
-    arrays, meta = read_weights(weights)
-    found = Recipe.parse(json.dumps(meta.get("recipe")))
-    check_recipe(weights, found.canonical(), recipe.canonical())
-    if meta.get("seeds") != list(labels.seeds):
-        raise ArtifactError(
-            f"{weights}: of the seeds {meta.get('seeds')}, but the labels were drawn for "
-            f"{list(labels.seeds)}"
-        )
+    arrays = read_replicates(weights, recipe, labels.seeds)
     module = models.build(
         recipe.network, len(dataset.classes), dataset.shape, torch.Generator()
     ).to(device)
