@@ -31,6 +31,14 @@ def labels_path(dataset: str, noise: LabelNoise, cohort: Cohort | str) -> str:
     return f"labels/{dataset}/noise-{percent_text(noise.percent)}{kind}/{cohort}.npz"
 
 
+def left_out_path(path: RunPath) -> str:
+    """Return where, in the results folder, it says which examples a run leaves out.
+
+    That is left_out/{benchmark}/noise-{percent}/{method}.npz, for all seeds.
+    """
+    return f"left_out/{path.benchmark}/noise-{path.percent}/{path.method}.npz"
+
+
 def snapshot_name(epoch: int) -> str:
     """Return where, in a run's folder, the weights after that many finished epochs are kept."""
     return f"snapshots/epoch-{epoch}.safetensors"

@@ -413,6 +413,33 @@ Intervention = Annotated[
 ]
 
 
+class LeaveOut(Frozen):
+    """Training examples that a dense network is trained without.
+
+    Chosen by what pruning did to them in finished runs of the same seed (regularization study,
+    appendices D, E and K).
+    """
+
+    by: Literal["improved", "misclassified", "worsened-subgroup", "random"]
+    """improved: those whose training loss the pruned network lowers most below that of the dense
+    one. misclassified: those that the pruned network misclassifies. worsened-subgroup: the group
+    by EL2N score whose mean loss it raises most. random: any."""
+    percent: Annotated[float, Field(gt=0, lt=100)] | None = None
+    """Share of the training examples, in percent, for improved and random."""
+    which: Literal["optimal", "sparsest-better"] = "optimal"
+    """The level of the pruned network. optimal: that with the lowest error on the test set.
+    sparsest-better: the sparsest that is better than dense; the optimal one where none is."""
+
+    @model_validator(mode="after")
+    def _states_its_share(self) -> Self:
+        stated = self.by in ("improved", "random")
+        if stated and self.percent is None:
+            raise ValueError(f"{self.by} needs a percent, the share that is left out")
+        if not stated and self.percent is not None:
+            raise ValueError(f"{self.by} says by itself how many are left out; it has no percent")
+        return self
+
+
 class Recipe(Frozen):
     """A training run, but for its seed.
 
@@ -426,6 +453,8 @@ class Recipe(Frozen):
     dataset: str
     """Name of a prepared dataset."""
     labels: LabelNoise = LabelNoise()
+    left_out: LeaveOut | None = None
+    """Training examples that are not trained on; a file lists them for every seed."""
     network: Network
     training: Training
     intervention: Intervention | None = None
@@ -450,6 +479,8 @@ class Recipe(Frozen):
         for n in self.snapshots:
             if n > epochs:
                 raise ValueError(f"snapshot after epoch {n} of {epochs}")
+        if self.left_out and (self.level or self.intervention):
+            raise ValueError("examples are left out of dense training only")
         late = getattr(self.intervention, "last_event", 0)
         if late >= epochs:
             raise ValueError(

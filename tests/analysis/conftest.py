@@ -61,6 +61,7 @@ class Writer:
         weights: float = 1.0,
         diverged: tuple[int, ...] = (),
         cohort: Cohort | None = None,
+        left_out: np.ndarray | None = None,
     ) -> str:
         """Write a run, one table of epochs a seed; return the text of its place."""
         path = RunPath.parse(f"{place}/{cohort or Cohort(0, len(epochs) - 1)}")
@@ -97,7 +98,8 @@ class Writer:
                 "seeds": np.array(seeds),
                 "train_loss": losses.astype(np.float32),
                 "train_correct": losses < 0.7,
-            },
+            }
+            | ({} if left_out is None else {"left_out": left_out}),
             {},
         )
         self.expected[str(path)] = recipe
@@ -106,11 +108,24 @@ class Writer:
     def labels(self, percent: str, noisy: np.ndarray) -> None:
         """Write which examples have a wrong label, [R, N]."""
         cohort = Cohort(0, len(noisy) - 1)
+        right = np.arange(noisy.shape[1]) % 3
         write_npz(
             self.results / f"labels/toy/noise-{percent}/{cohort}.npz",
-            {"seeds": np.array(cohort.seeds), "noisy": noisy},
+            {
+                "seeds": np.array(cohort.seeds),
+                "noisy": noisy,
+                "labels": np.where(noisy, (right + 1) % 3, right),
+            },
             {},
         )
+
+    def data(self) -> None:
+        """Write a prepared data set of three classes; the first pixel of an image is its number."""
+        images = np.zeros((EXAMPLES, 1, 2, 2), dtype=np.uint8)
+        images[:, 0, 0, 0] = np.arange(EXAMPLES)
+        folder = self.results / "data/toy"
+        write_npz(folder / "train.npz", {"images": images, "labels": np.arange(EXAMPLES) % 3}, {})
+        write_json(folder / "dataset.json", {"train": EXAMPLES, "classes": ["a", "b", "c"]})
 
     def scores(self, benchmark: str, percent: str, scores: np.ndarray) -> None:
         """Write EL2N scores, [R, K, N], their spread and the means of two halves."""
@@ -148,4 +163,6 @@ class Writer:
 
 @pytest.fixture
 def writer(tmp_path: Path) -> Writer:
-    return Writer(tmp_path / "results", {})
+    made = Writer(tmp_path / "results", {})
+    made.data()
+    return made

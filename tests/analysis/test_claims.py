@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from gst.analysis.claims import PUBLISHED, Claim, chance_summary, evaluate, load_claims
+from gst.analysis.left_out import COLUMNS as LEFT_OUT
 from gst.analysis.rules import (
     Correlate,
     CorrelationTrend,
@@ -1056,6 +1057,15 @@ NOISES = {
 }
 
 
+WITHOUT = (
+    ("improved", 20.0, 0.35),
+    ("random", 20.0, 0.31),
+    ("misclassified", np.nan, 0.24),
+    ("worsened-subgroup", np.nan, 0.28),
+)
+"""What is left out, its share in percent, and the test error without it."""
+
+
 def planted(claims):
     """Tables of every benchmark that the claims name, with the columns of the analysis.
 
@@ -1064,7 +1074,7 @@ def planted(claims):
     """
     generator = np.random.default_rng(0)
     error = {"dense": 0.30, "pruned": 0.25, "extended": 0.27, "width": 0.40}
-    selected, subgroup, runs, flatness, curves = [], [], [], [], []
+    selected, subgroup, runs, flatness, curves, left_out = [], [], [], [], [], []
     for benchmark in PUBLISHED["regularization"]:
         for noise in NOISES.get(benchmark, (0.0, 15.0, 30.0, 60.0)):
             for seed in range(3):
@@ -1085,6 +1095,11 @@ def planted(claims):
                             change = dict.fromkeys(SUBGROUPS, 1.0) | row
                             change |= {"group": group, "loss_difference": -0.1 * group}
                             subgroup.append({key: change[key] for key in SUBGROUPS})
+                for by, percent, own in WITHOUT:
+                    row = dict.fromkeys(LEFT_OUT, 1.0) | here | {"by": by, "percent": percent}
+                    del row["protocol"]
+                    row |= {"test_error": own, "test_error_dense": error["dense"]}
+                    left_out.append(row | {"test_error_pruned": error["pruned"]})
                 for method in ("dense", "pruned", "extended"):
                     for level in range(1) if method == "dense" else range(1, 13):
                         row = dict.fromkeys(MEASURES, 1.0) | here | {"method": method}
@@ -1114,11 +1129,13 @@ def planted(claims):
         "runs": runs,
         "flatness": flatness,
         "curves": curves,
+        "left_out": left_out,
     }
     frames = {name: pd.DataFrame(rows) for name, rows in tables.items()}
     frames["runs"]["diverged"] = False
     assert set(frames["selected"]) == {*SELECTED}
     assert set(frames["subgroups"]) == {*SUBGROUPS}
+    assert set(frames["left_out"]) == {*LEFT_OUT}
     return frames
 
 

@@ -57,7 +57,10 @@ def test_the_tables_of_both_studies_are_read_back_from_files(writer, tmp_path) -
     writer.study({0: [0.5, 0.6], 1: [0.4, 0.3], 2: [0.7, 0.7]})
     writer.scores("toy", "0", np.random.default_rng(0).random((2, 2, 40)))
     tables = regularization_tables(writer.results, writer.expected, el2n=True)
-    assert set(tables) == {"runs", "jobs", "selected", "subgroups", "el2n"}
+    assert set(tables) == {
+        *("runs", "jobs", "selected", "subgroups", "el2n"),
+        *("left_out", "pictures"),
+    }
     for name, table in tables.items():
         for suffix in ("csv", "parquet"):
             file = tmp_path / f"{name}.{suffix}"

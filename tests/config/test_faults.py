@@ -232,6 +232,23 @@ CHANGES = {
         "reg: {ablations: {odd: {kind: gradual}}}",
         f'{IN_REG}ablations.odd.kind: found the text "gradual"; needed: weights',
     ),
+    "examples left out by the name of a method": (
+        "reg: {ablations: {odd: {kind: weights}}, leave_out: {odd: {by: misclassified}}}",
+        f"{IN_REG}leave_out.odd: needed: another name than dense, early, pruned, extended, width, "
+        "odd",
+    ),
+    "examples left out by what nothing prunes": (
+        "reg: {methods: [width], leave_out: {odd: {by: misclassified}}}",
+        f"{IN_REG}leave_out.odd.by: misclassified goes by what pruning does, but methods lacks",
+    ),
+    "no share of examples to leave out": (
+        "reg: {leave_out: {odd: {by: random}}}",
+        f"{IN_REG}leave_out.odd: random needs a percent, the share that is left out",
+    ),
+    "a share of examples that counts itself": (
+        "reg: {leave_out: {odd: {by: misclassified, percent: 20}}}",
+        f"{IN_REG}leave_out.odd: misclassified says by itself how many are left out",
+    ),
     "weights rewound into the warm-up": (
         "reg: {training: {warmup_epochs: 3}, ablations: {w: {kind: weights, rewind: weights}}}",
         f"{IN_REG}ablations.w.rewind: weights cannot be rewound to epoch 3, in the warm-up of 3",

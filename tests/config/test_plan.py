@@ -68,6 +68,7 @@ def benchmarks(draw: st.DrawFn) -> dict[str, Any]:
             "rewind_epoch": draw(st.integers(3, epochs - 1) | st.just(0)),
             "noise_kind": draw(st.sampled_from(["uniform", "pair-flip"])),
             "ablations": draw(st.none() | st.dictionaries(st.sampled_from(["a", "b"]), prunings())),
+            "leave_out": draw(st.none() | st.just({"less": {"by": "random", "percent": 10}})),
             "pruning": {"kind": "weights", "fraction": draw(st.floats(0.05, 0.9))},
             "el2n": {"epoch": draw(st.integers(3, epochs))},
         }
@@ -156,6 +157,7 @@ def test_every_replicate_of_every_condition_is_planned_once(
                 expected += [(*at, variant, 0, seed) for variant in data.get("variants", ["dense"])]
                 for method in (*data.get("methods", ()), *(data.get("ablations") or ())):
                     expected += [(*at, method, k + 1, seed) for k in range(data["levels"])]
+                expected += [(*at, method, 0, seed) for method in data.get("leave_out") or ()]
     assert sorted(seeds) == sorted(expected)
 
 

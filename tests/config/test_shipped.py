@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
@@ -14,6 +14,7 @@ from gst.__main__ import main
 from gst.config import RegularizationBenchmark, Study, read_study
 from gst.config.docs import STUDIES, document
 from gst.datasets import whole
+from gst.recipe import LeaveOut
 
 CONFIG = Path(__file__).parents[2] / "config"
 
@@ -36,7 +37,7 @@ def test_every_shipped_study_is_documented() -> None:
 def test_the_default_study_is_small(studies: dict[str, Study]) -> None:
     study = studies["config"]
     jobs = len(study.runs()) + len(study.el2n()) + len(study.flatness())
-    assert jobs <= 120
+    assert jobs <= 160
     assert {benchmark.study for benchmark in study.benchmarks.values()} == {
         "regularization",
         "stability",
@@ -146,15 +147,19 @@ def test_regularization_benchmarks_are_the_published_ones(
     assert benchmark.width_factor == 0.8
     assert (benchmark.el2n.networks, benchmark.subgroups) == (10, 20)
     assert name == "imagenet-resnet50" or benchmark.levels >= 22
+    assert {examples.by for examples in (benchmark.leave_out or {}).values()} == set(
+        get_args(LeaveOut.model_fields["by"].annotation)
+    )
 
 
 def test_the_number_of_published_runs(studies: dict[str, Study]) -> None:
     # Each noise level: the dense network, 22 levels pruned and extended, and the widths; for three
-    # benchmarks, 22 levels of seven ablations, and for two of them a network to rewind to. The
+    # benchmarks, 22 levels of seven ablations, and for two of them a network to rewind to; five
+    # dense networks without some examples, each of three seeds by itself. The
     # stability study: two cohorts of 66 variants, one of 22 (figure 3) and 1 (figure B1), ten of 4
     # (table F.1).
     per_noise = [(4, 20), (4, 20), (4, 11), (4, 11), (4, 11)]
-    regularization = sum(levels * (1 + 22 + 22 + widths) for levels, widths in per_noise)
+    regularization = sum(levels * (1 + 22 + 22 + widths + 5 * 3) for levels, widths in per_noise)
     regularization += 4 * (3 * 7 * 22 + 2)
     stability = 2 * 66 + 22 + 1 + 10 * 4
     assert len(studies["paper"].runs()) == regularization + stability

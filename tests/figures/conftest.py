@@ -10,6 +10,14 @@ from gst.analysis.correlations import correlations
 from gst.analysis.selection import selected
 
 LEVELS = 6
+WITHOUT = [
+    ("random", 5.0, "", 0.0),
+    ("random", 20.0, "", 0.01),
+    ("misclassified", np.nan, "optimal", -0.04),
+    ("worsened-subgroup", np.nan, "sparsest-better", 0.02),
+    ("improved", 20.0, "optimal", 0.05),
+]
+"""What is left out, its share in percent, the level that decided, and what it does to the error."""
 
 
 def regularization(benchmarks: list[str], noises: list[float]) -> dict[str, pd.DataFrame]:
@@ -77,7 +85,54 @@ def regularization(benchmarks: list[str], noises: list[float]) -> dict[str, pd.D
         for noise in noises
         for seed in range(3)
     ]
+    rng = np.random.default_rng(1)
+    without = [
+        {
+            "benchmark": benchmark,
+            "noise": noise,
+            "method": f"without-{by}",
+            "by": by,
+            "percent": percent,
+            "which": which,
+            "level": 4.0 if which else np.nan,
+            "weights_remaining": 0.4**4 if which else np.nan,
+            "seed": seed,
+            "share": 0.2,
+            "share_noisy": noise / 80 if noise else 0.0,
+            "test_error": 0.05 + noise / 100 + change + 0.001 * rng.normal(),
+            "test_error_dense": 0.05 + noise / 100,
+            "test_error_pruned": 0.03 + noise / 100 if which else np.nan,
+        }
+        for benchmark in benchmarks
+        for noise in noises
+        for by, percent, which, change in WITHOUT
+        for seed in range(3)
+    ]
+    pictures = [
+        {
+            "benchmark": benchmark,
+            "noise": noise,
+            "level": 4,
+            "rank": rank,
+            "example": 7 * rank,
+            "seeds": 1 if noise else 3,
+            "loss_dense": 0.1,
+            "loss_sparse": 2.0 - 0.1 * rank,
+            "loss_difference": 1.9 - 0.1 * rank,
+            "given": "cat" if noise and rank % 2 else "dog",
+            "original": "dog",
+            "channels": 3 if benchmark == "b" else 1,
+            "height": 4,
+            "width": 4,
+            "pixels": bytes(range(16 * (3 if benchmark == "b" else 1))).hex(),
+        }
+        for benchmark in benchmarks
+        for noise in noises
+        for rank in range(1, 11)
+    ]
     return {
+        "left_out": pd.DataFrame(without),
+        "pictures": pd.DataFrame(pictures),
         "runs": table,
         "selected": chosen,
         "subgroups": pd.concat(parts, ignore_index=True),

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from gst.analysis.statistics import bootstrap_interval
+from gst.figures.leave_out import LeavingOut
 from gst.figures.regularization import (
     Ablations,
     ErrorEpochs,
@@ -190,13 +191,18 @@ def test_both_protocols_stand_side_by_side(tables) -> None:
 
 @pytest.mark.parametrize("seeds", [1, 2])
 def test_too_few_replicates_have_no_intervals(tables, seeds: int) -> None:
-    own = {name: table[table["seed"] < seeds] for name, table in tables["regularization"].items()}
+    own = {
+        name: table[table["seed"] < seeds]
+        for name, table in tables["regularization"].items()
+        if "seed" in table
+    }
     for kind, names in (
         (ErrorWeights, ("runs", "selected")),
         (Losses, ("runs", "selected")),
         (Subgroups, ("subgroups", "el2n")),
         (Ablations, ("runs", "selected")),
         (Selection, ("selected",)),
+        (LeavingOut, ("left_out",)),
     ):
         table = kind.summarise(**{name: own[name] for name in names})
         assert table["low"].isna().all()

@@ -138,6 +138,15 @@ def test_another_way_to_prune_trains_only_itself(finished, tiny) -> None:
     assert not plan.rules.keys() & {"label_noise", "el2n", "prepare_dataset"}
 
 
+def test_more_examples_to_leave_out_train_only_without_them(finished, tiny) -> None:
+    tiny["benchmarks"]["digits-lenet"]["leave_out"] = {"fewer": {"by": "random", "percent": 50}}
+    plan = finished.plan(tiny)
+    assert plan.rules["left_out"] == 2
+    assert plan.rules["train_leave_out"] == 4
+    assert all("fewer" in message for message in plan.training())
+    assert not plan.rules.keys() & {"el2n", "prepare_dataset"}
+
+
 def test_other_noise_keeps_the_labels_that_are_there(finished, tiny) -> None:
     tiny["benchmarks"]["digits-lenet"]["noise_kind"] = "pair-flip"
     plan = finished.plan(tiny)

@@ -7,6 +7,8 @@ rule tables_regularization:
         selected="<results>/tables/{study}/{benchmark}/selected.csv",
         subgroups="<results>/tables/{study}/{benchmark}/subgroups.csv",
         el2n="<results>/tables/{study}/{benchmark}/el2n.csv",
+        left_out="<results>/tables/{study}/{benchmark}/left_out.csv",
+        pictures="<results>/tables/{study}/{benchmark}/pictures.parquet",
     log:
         "<logs>/tables/{study}/{benchmark}.log",
     benchmark:

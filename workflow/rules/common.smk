@@ -9,7 +9,7 @@ from typing import NamedTuple
 from gst import registry
 from gst.config.benchmarks import SCORES
 from gst.datasets import SOURCES, check_available, local_files, reader, whole
-from gst.layout import EARLY, labels_path
+from gst.layout import EARLY, labels_path, left_out_path
 from gst.provenance import fingerprint
 
 RUN = "{study}/{benchmark}/noise-{percent}/{method}/level-{level}/{cohort}"
@@ -22,8 +22,10 @@ EL2N = {f"{job.benchmark}/noise-{job.percent}/{job.cohort}": job for job in stud
 FLATNESS = {str(job.path): job.settings for job in study.flatness()}
 ACTIVATIONS = {str(job.path): job.settings for job in study.activations()}
 
+LEFT_OUT = {left_out_path(path): path for path, recipe in study.recipes.items() if recipe.left_out}
+
 KEPT = {
-    "all": ("dense", "pruned", "extended", "width", "stability"),
+    "all": ("dense", "pruned", "extended", "width", "leave_out", "stability"),
     "needed": ("dense", "stability"),
     "none": (),
 }[study.keep_weights]
@@ -31,16 +33,21 @@ KEPT = {
 PRUNED = sorted(
     {name for each in study.benchmarks.values() for name in getattr(each, "chains", ())}
 )
+# Methods that train without some examples.
+LEAVING_OUT = sorted({path.method for path in LEFT_OUT.values()})
 TABLES = {
-    "regularization": ("runs", "jobs", "selected", "subgroups", "el2n"),
+    "regularization": (
+        *("runs", "jobs", "selected", "subgroups", "el2n"),
+        *("left_out", "pictures"),
+    ),
     "stability": (
         *("runs", "jobs", "curves", "flatness"),
         *("correlations", "spectra", "scans", "activations"),
     ),
 }
-LARGE = ("runs", "curves", "spectra", "scans", "activations")
+LARGE = ("runs", "curves", "spectra", "scans", "activations", "pictures")
 MERGED_OVER_BENCHMARKS = (
-    *("runs", "jobs", "selected", "subgroups", "el2n"),
+    *("runs", "jobs", "selected", "subgroups", "el2n", "left_out"),
     *("curves", "flatness", "correlations"),
 )
 
@@ -154,6 +161,49 @@ def level_before(wildcards):
     return files
 
 
+def left_out_of(wildcards):
+    """Return the file of the examples that a run is trained without."""
+    return {
+        "left_out": "{results}/left_out/{benchmark}/noise-{percent}/{method}.npz".format(
+            results=study.results, **wildcards
+        )
+    }
+
+
+def choice_of(wildcards):
+    """Return which examples are left out: their settings, and the runs that decide."""
+    place = "left_out/{benchmark}/noise-{percent}/{method}.npz".format(**wildcards)
+    path = planned(LEFT_OUT, place)
+    recipe = study.recipes[path]
+    start = f"{path.study}/{path.benchmark}/noise-{path.percent}"
+    decide = {} if recipe.left_out.by == "random" else RECIPES
+    runs = {
+        run: json.loads(found.canonical())
+        for run, found in decide.items()
+        if run.startswith((f"{start}/dense/", f"{start}/pruned/"))
+    }
+    return {
+        "left_out": json.loads(recipe.left_out.canonical()),
+        "results": study.results,
+        "dataset": recipe.dataset,
+        "seeds": list(range(study.benchmarks[path.benchmark].replicates)),
+        "runs": runs,
+    }
+
+
+def choice_files(wildcards):
+    """Return the files that decide which examples are left out."""
+    choice = choice_of(wildcards)
+    if not choice["runs"]:
+        return {"info": prepared(choice["dataset"])["info"]}
+    cohorts = sorted({run.rpartition("/")[2] for run in choice["runs"]})
+    files = finished(choice["runs"])
+    if choice["left_out"]["by"] == "worsened-subgroup":
+        place = "{benchmark}/noise-{percent}".format(**wildcards)
+        files["el2n"] = [f"{study.results}/el2n/{place}/{cohort}.npz" for cohort in cohorts]
+    return files
+
+
 def training_code(wildcards):
     """Return the fingerprint of the code that a run's recipe uses."""
     recipe = recipe_of(wildcards)
@@ -188,21 +238,34 @@ def of_benchmark(jobs, wildcards):
     return {place: job for place, job in jobs.items() if place.startswith(start)}
 
 
+def finished(runs):
+    """Return the files that analyses read of training runs, and the labels of these."""
+    labels = {
+        labels_path(recipe.dataset, recipe.labels, run.rpartition("/")[2])
+        for run, recipe in ((run, RECIPES[run]) for run in runs)
+        if recipe.labels.percent
+    }
+    return {
+        "runs": [f"{study.results}/runs/{run}/run.json" for run in runs],
+        "epochs": [f"{study.results}/runs/{run}/epochs.parquet" for run in runs],
+        "examples": [f"{study.results}/runs/{run}/examples.npz" for run in runs],
+        "labels": sorted(f"{study.results}/{place}" for place in labels),
+    }
+
+
 def measurements(wildcards):
     """Return every file that the tables of a benchmark are made of."""
     runs = of_benchmark(RECIPES, wildcards)
-    labels = set()
-    for place, recipe in runs.items():
-        if recipe.labels.percent:
-            cohort = place.rpartition("/")[2]
-            labels.add(f"{study.results}/{labels_path(recipe.dataset, recipe.labels, cohort)}")
     scores = [place for place in EL2N if place.startswith(f"{wildcards.benchmark}/")]
     return {
-        "runs": [f"{study.results}/runs/{place}/run.json" for place in runs],
-        "epochs": [f"{study.results}/runs/{place}/epochs.parquet" for place in runs],
-        "examples": [f"{study.results}/runs/{place}/examples.npz" for place in runs],
-        "labels": sorted(labels),
+        **finished(runs),
+        "data": list(prepared(study.benchmarks[wildcards.benchmark].dataset).values()),
         "el2n": [f"{study.results}/el2n/{place}.npz" for place in scores],
+        "left_out": [
+            f"{study.results}/{place}"
+            for place, path in LEFT_OUT.items()
+            if path.benchmark == wildcards.benchmark
+        ],
         **{
             name: [
                 f"{study.results}/flatness/{place}/{name}.{suffix}"
@@ -304,6 +367,7 @@ def report_settings():
                     "methods": [
                         *getattr(benchmark, "methods", getattr(benchmark, "variants", ())),
                         *(getattr(benchmark, "ablations", None) or ()),
+                        *(getattr(benchmark, "leave_out", None) or ()),
                     ],
                     "levels": getattr(benchmark, "levels", 0),
                     "seeds": benchmark.replicates,

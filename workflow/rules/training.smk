@@ -67,6 +67,45 @@ use rule train_pruned as train_extended with:
         method="extended",
 
 
+rule left_out:
+    input:
+        unpack(choice_files),
+    output:
+        left_out="<results>/left_out/{benchmark}/noise-{percent}/{method}.npz",
+    log:
+        "<logs>/left_out/{benchmark}/noise-{percent}/{method}.log",
+    benchmark:
+        "<benchmarks>/left_out/{benchmark}/noise-{percent}/{method}.tsv"
+    conda:
+        "../../envs/gst.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+        gpu=0,
+    params:
+        choice=lambda wildcards: canonical(choice_of(wildcards)),
+        code=code("left_out.py"),
+    message:
+        "Choosing what {wildcards.benchmark} at {wildcards.percent}% noise trains {wildcards.method}"
+    script:
+        "../scripts/left_out.py"
+
+
+use rule train_dense as train_leave_out with:
+    input:
+        unpack(training_data),
+        unpack(left_out_of),
+    output:
+        weights=weights("leave_out", f"<results>/runs/{RUN}/weights.safetensors"),
+        epochs=f"<results>/runs/{RUN}/epochs.parquet",
+        examples=f"<results>/runs/{RUN}/examples.npz",
+        run=f"<results>/runs/{RUN}/run.json",
+    wildcard_constraints:
+        study="regularization",
+        method="|".join(map(re.escape, LEAVING_OUT)) or "leave-out",
+
+
 use rule train_dense as train_stability with:
     output:
         weights=weights("stability", f"<results>/runs/{RUN}/weights.safetensors"),

@@ -12,7 +12,7 @@ with logged(snakemake.log[0], threads=snakemake.threads):
     from gst.training.run import Job, run
 
     folder = Path(snakemake.output.run).parent
-    start, early = (snakemake.input.get(name) for name in ("start", "early"))
+    start, early, left_out = (snakemake.input.get(name) for name in ("start", "early", "left_out"))
     if snakemake.output.get("snapshots"):
         (folder / "snapshots").mkdir(parents=True, exist_ok=True)
     job = Job(
@@ -24,5 +24,6 @@ with logged(snakemake.log[0], threads=snakemake.threads):
         device=device(snakemake.resources.get("gpu", 0)),
         start=Path(start) if start else None,
         early=Path(early) if early else None,
+        left_out=Path(left_out) if left_out else None,
     )
     run(job, load(Path(snakemake.input.info).parent), load_labels(snakemake.input.labels))

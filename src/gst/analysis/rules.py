@@ -36,6 +36,9 @@ POINTS = frozenset(
         "selection_error",
         "test_accuracy",
         "test_error",
+        "test_error_dense",
+        "test_error_pruned",
+        "noisy_excess",
         "train_accuracy",
         "final_accuracy",
         "final_gap",
@@ -81,7 +84,7 @@ Filter = str | float | tuple[str | float, ...] | Range
 class Rows(Frozen):
     """One column of some rows of a table."""
 
-    table: Literal["runs", "selected", "subgroups", "flatness", "curves"]
+    table: Literal["runs", "selected", "subgroups", "left_out", "flatness", "curves"]
     quantity: Text
     """The column, or one of `DERIVED`."""
     where: dict[str, Filter] = Field(default={})

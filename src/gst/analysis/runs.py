@@ -68,7 +68,8 @@ class Run:
         epochs: The rows of epochs.parquet.
         losses: For each seed (the index) of the final weights, in evaluation mode: mean
             train_loss and train_accuracy, and the mean training losses loss_original and
-            loss_noisy of the examples with the original and with a wrong label.
+            loss_noisy of the examples with the original and with a wrong label; all over the
+            examples that were trained on.
     """
 
     path: RunPath
@@ -243,28 +244,46 @@ def _measures(epochs: pd.DataFrame, recipe: Recipe, events: int) -> dict[str, fl
 
 
 def _losses(results: Path, path: RunPath, recipe: Recipe) -> pd.DataFrame:
-    arrays = examples(results, path, "train_loss", "train_correct")
+    measured = ("train_loss", "train_correct", *(("left_out",) if recipe.left_out else ()))
+    arrays = examples(results, path, *measured)
     loss = arrays["train_loss"]
-    noisy = np.zeros(loss.shape, dtype=bool)
-    if recipe.labels.percent:
-        file = results / labels_path(recipe.dataset, recipe.labels, path.cohort)
-        labels, _ = read_npz(file, {"seeds": ("i", 1), "noisy": ("b", 2)})
-        check_seeds(file, labels["seeds"], path.cohort.seeds)
-        if labels["noisy"].shape != loss.shape:
-            raise ArtifactError(
-                f"{file}: {labels['noisy'].shape[1]} labels, but the run has losses of "
-                f"{loss.shape[1]} examples"
-            )
-        noisy = labels["noisy"]
+    trained = ~arrays["left_out"] if recipe.left_out else np.ones(loss.shape, dtype=bool)
+    noisy = wrong_labels(results, path, recipe, loss.shape[1])
     return pd.DataFrame(
         {
-            "train_loss": loss.mean(axis=1, dtype=np.float64),
-            "train_accuracy": arrays["train_correct"].mean(axis=1),
-            "loss_original": _mean_where(loss, ~noisy),
-            "loss_noisy": _mean_where(loss, noisy),
+            "train_loss": _mean_where(loss, trained),
+            "train_accuracy": _mean_where(arrays["train_correct"], trained),
+            "loss_original": _mean_where(loss, trained & ~noisy),
+            "loss_noisy": _mean_where(loss, trained & noisy),
         },
         index=arrays["seeds"],
     )
+
+
+def wrong_labels(results: Path, path: RunPath, recipe: Recipe, n: int) -> np.ndarray:
+    """Return which labels a run trained on are wrong, bool [R, N]; none without label noise.
+
+    Args:
+        results: The results folder.
+        path: The run.
+        recipe: What it was made with.
+        n: Number N of its training examples.
+
+    Raises:
+        ArtifactError: If the file is missing or damaged, or holds other seeds or examples.
+    """
+    shape = (len(path.cohort.seeds), n)
+    if not recipe.labels.percent:
+        return np.zeros(shape, dtype=bool)
+    file = results / labels_path(recipe.dataset, recipe.labels, path.cohort)
+    labels, _ = read_npz(file, {"seeds": ("i", 1), "noisy": ("b", 2)})
+    check_seeds(file, labels["seeds"], path.cohort.seeds)
+    noisy: np.ndarray = labels["noisy"]
+    if noisy.shape != shape:
+        raise ArtifactError(
+            f"{file}: {noisy.shape[1]} labels, but the run has losses of {n} examples"
+        )
+    return noisy
 
 
 def _mean_where(values: np.ndarray, mask: np.ndarray) -> np.ndarray:

@@ -11,6 +11,8 @@ from gst.analysis.activations import activations_table
 from gst.analysis.correlations import correlations
 from gst.analysis.el2n import el2n_table
 from gst.analysis.flatness import flatness_table, scans_table, spectra_table
+from gst.analysis.left_out import left_out_table
+from gst.analysis.pictures import pictures_table
 from gst.analysis.runs import curves_table, jobs_table, read_runs, runs_table
 from gst.analysis.selection import selected
 from gst.analysis.subgroups import subgroups
@@ -29,15 +31,18 @@ def regularization_tables(
         el2n: Whether the benchmark has EL2N scores, without which there are no subgroups.
 
     Returns:
-        runs, jobs, selected, subgroups, el2n. Networks that were cut off early, for weights to
-        go back to, count among the jobs only.
+        runs, jobs, selected, subgroups, el2n, left_out, pictures. Networks that were cut off
+        early, for weights to go back to, count among the jobs only.
 
     Raises:
         ArtifactError: If a file is missing, damaged, or made with another recipe.
     """
     found = list(read_runs(results, expected))
-    runs = runs_table([run for run in found if run.path.method != EARLY])
-    chosen = selected(runs)
+    leaving_out = [run for run in found if run.recipe.left_out]
+    whole = [run for run in found if not run.recipe.left_out and run.path.method != EARLY]
+    runs = runs_table([*whole, *leaving_out])
+    chosen = selected(runs[runs["method"].isin({run.path.method for run in whole})])
+    pruned = {str(run.path): run.recipe for run in whole if run.path.method in ("dense", "pruned")}
     scored = [run.path for run in found if run.path.method == "dense"] if el2n else []
     return {
         "runs": runs,
@@ -45,6 +50,8 @@ def regularization_tables(
         "selected": chosen,
         "subgroups": subgroups(results, chosen if el2n else chosen.iloc[:0], runs),
         "el2n": el2n_table(results, scored),
+        "left_out": left_out_table(results, leaving_out, runs),
+        "pictures": pictures_table(results, runs, pruned),
     }
 
 

@@ -17,6 +17,7 @@ from gst.recipe import (
     Frozen,
     GradualPruning,
     LabelNoise,
+    LeaveOut,
     Network,
     NoiseKind,
     ReadableFraction,
@@ -135,6 +136,9 @@ class RegularizationBenchmark(CommonSettings):
     ablations: dict[Name, WeightPruning] | None = None
     """Other ways to prune, by name: each is a method of its own, with as many levels, beside
     `methods`."""
+    leave_out: dict[Name, LeaveOut] | None = None
+    """Dense networks trained without some examples, by name: each is a method of its own at level
+    0. Every seed trains by itself, since seeds may leave out different numbers of examples."""
     rewind_epoch: NonNegativeInt = 0
     """Epoch to which a further level rewinds the learning-rate schedule, or the weights as well."""
     width_factor: ReadableFraction = 0.8
@@ -150,14 +154,19 @@ class RegularizationBenchmark(CommonSettings):
         """Yield the benchmark's training runs, each after the run that it starts from."""
         for percent in self.noise:
             steps = self._steps(percent)
+            leaving_out = self._leaving_out(percent)
+            place = self.study, name, percent_text(percent)
             for cohort in self.cohorts():
                 for method, level, recipe in steps:
-                    path = RunPath(self.study, name, percent_text(percent), method, level, cohort)
-                    yield PlannedRun(path, recipe)
+                    yield PlannedRun(RunPath(*place, method, level, cohort), recipe)
+                for method, recipe in leaving_out.items():
+                    for seed in cohort.seeds:
+                        yield PlannedRun(RunPath(*place, method, 0, Cohort(seed, seed)), recipe)
 
     def has(self, need: str) -> bool:
         """Return whether the benchmark has what a kind of figure needs."""
-        return need in (*self.methods, "el2n") or (need == "ablations" and bool(self.ablations))
+        asked = {"ablations": self.ablations, "leave_out": self.leave_out}
+        return need in (*self.methods, "el2n") or bool(asked.get(need))
 
     @property
     def chains(self) -> dict[str, WeightPruning]:
@@ -204,6 +213,13 @@ class RegularizationBenchmark(CommonSettings):
             ]
         early = next(filter(None, (recipe.early() for _, _, recipe in steps)), None)
         return [*steps[:1], *([(EARLY, 0, early)] if early else []), *steps[1:]]
+
+    def _leaving_out(self, percent: float) -> dict[str, Recipe]:
+        dense = self.dense(percent)
+        return {
+            method: dense.model_copy(update={"left_out": examples})
+            for method, examples in (self.leave_out or {}).items()
+        }
 
     def narrower(self) -> list[Network]:
         """Return the width-scaled networks, the widest first."""

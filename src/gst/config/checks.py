@@ -32,6 +32,7 @@ from gst.recipe import (
     Flatness,
     GradualPruning,
     LabelNoise,
+    LeaveOut,
     Network,
     NoiseKind,
     Recipe,
@@ -145,8 +146,11 @@ def _regularization_figures_fit(
     figures: Mapping[str, str] | None,
     methods: tuple[Method, ...],
     ablations: dict[str, WeightPruning] | None,
+    leave_out: dict[str, LeaveOut] | None,
 ) -> Faults:
-    benchmark = RegularizationBenchmark.model_construct(methods=methods, ablations=ablations)
+    benchmark = RegularizationBenchmark.model_construct(
+        methods=methods, ablations=ablations, leave_out=leave_out
+    )
     yield from _figures_fit(figures, "regularization", benchmark.has)
 
 
@@ -206,6 +210,22 @@ def _ablations_have_names_of_their_own(ablations: dict[str, WeightPruning] | Non
     for name in ablations or {}:
         if name in taken:
             yield Fault(("ablations", name), f"needed: another name than {', '.join(taken)}")
+
+
+def _leaving_out_fits(
+    leave_out: dict[str, LeaveOut] | None,
+    methods: tuple[Method, ...],
+    ablations: dict[str, WeightPruning] | None,
+) -> Faults:
+    taken = ("dense", EARLY, *get_args(Method), *(ablations or {}))
+    for name, examples in (leave_out or {}).items():
+        if name in taken:
+            yield Fault(("leave_out", name), f"needed: another name than {', '.join(taken)}")
+        if examples.by != "random" and "pruned" not in methods:
+            yield Fault(
+                ("leave_out", name, "by"),
+                f"{examples.by} goes by what pruning does, but methods lacks pruned",
+            )
 
 
 def _chains(
@@ -349,6 +369,7 @@ BENCHMARK: dict[type[RegularizationBenchmark | StabilityBenchmark], tuple[Check,
         _noise_fits,
         _methods_differ,
         _ablations_have_names_of_their_own,
+        _leaving_out_fits,
         _weight_scores_are_registered,
         _rewinding_fits,
         _weights_rewind_past_the_warmup,

@@ -66,6 +66,7 @@ class EpochBatches:
         batch_size: Examples a batch and replicate; the last batch may be smaller.
         augment: "none" or "flip-crop".
         normalise: What turns images into inputs.
+        kept: Examples that each replicate trains on, int64 [R, K], on the device; None for all.
     """
 
     def __init__(
@@ -79,16 +80,19 @@ class EpochBatches:
         batch_size: int,
         augment: str,
         normalise: Normalise,
+        kept: Tensor | None = None,
     ) -> None:
         self.images, self.labels = images, labels
         self.batch_size, self.augment, self.normalise = batch_size, augment, normalise
-        n = len(images)
+        n = len(images) if kept is None else kept.shape[1]
 
         def draw(purpose: str) -> list[torch.Generator]:
             return [torch.Generator().manual_seed(key(s, purpose, level, epoch)) for s in seeds]
 
         order = torch.stack([torch.randperm(n, generator=g) for g in draw("order")])
         self.order = order.to(images.device)
+        if kept is not None:
+            self.order = kept.gather(1, self.order)
         if augment == "flip-crop":
             chance = torch.stack([torch.rand(n, generator=g) < 0.5 for g in draw("flip")])
             corner = torch.stack(
@@ -98,7 +102,7 @@ class EpochBatches:
 
     def __len__(self) -> int:
         """Return the number of batches."""
-        return -(-len(self.images) // self.batch_size)
+        return -(-self.order.shape[1] // self.batch_size)
 
     def __getitem__(self, step: int) -> tuple[Tensor, Tensor]:
         """Return the inputs [R, B, C, H, W] and labels [R, B] of a step."""

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
 from types import FrameType
 
@@ -55,11 +56,16 @@ class Checkpoint:
     Args:
         path: The file.
         code: Fingerprint of the code; a checkpoint of other code is not used.
+        left_out: Which examples are not trained on, bool [R, N]; a checkpoint of others is not
+            used.
         every: Seconds between two checkpoints.
     """
 
-    def __init__(self, path: Path, code: str, every: float = 60.0) -> None:
+    def __init__(
+        self, path: Path, code: str, left_out: np.ndarray | None = None, every: float = 60.0
+    ) -> None:
         self.path, self.code, self.every = path, code, every
+        self.left_out = None if left_out is None else sha256(left_out.tobytes()).hexdigest()
         self.stop = StopRequest()
         self._written = time.monotonic()
 
@@ -68,6 +74,7 @@ class Checkpoint:
             "recipe": state.recipe.canonical(),
             "seeds": list(state.seeds),
             "code": self.code,
+            "left_out": self.left_out,
         }
 
     def pause(self, state: TrainingState) -> None:
@@ -110,7 +117,7 @@ class Checkpoint:
     def resume(self, state: TrainingState) -> bool:
         """Take the state of the checkpoint, if there is one that fits.
 
-        A checkpoint of another recipe, other seeds or other code, or a damaged one, is left
+        A checkpoint of another recipe, other seeds, examples or code, or a damaged one, is left
         unused with a message.
 
         Returns:
@@ -121,7 +128,9 @@ class Checkpoint:
         try:
             arrays, meta = read_weights(self.path)
             if meta.get("key") != self._key(state):
-                raise ArtifactError(f"{self.path}: of another recipe, other seeds or other code")
+                raise ArtifactError(
+                    f"{self.path}: of another recipe, other seeds, examples or code"
+                )
             position = meta["position"]
         except ArtifactError as error:
             print(f"starting afresh, checkpoint not used: {error}", file=sys.stderr)

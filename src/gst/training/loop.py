@@ -36,6 +36,7 @@ class DeviceData:
         test_labels: int64 [M].
         selection: Which half of the test set selects, bool [M]; the other half reports.
         normalise: What turns images into inputs.
+        kept: Training examples that each replicate trains on, int64 [R, K]; None for all.
     """
 
     images: Tensor
@@ -44,12 +45,26 @@ class DeviceData:
     test_labels: Tensor
     selection: Tensor
     normalise: Normalise
+    kept: Tensor | None = None
 
     @classmethod
     def load(
-        cls, dataset: Dataset, labels: np.ndarray, training: Training, device: torch.device
+        cls,
+        dataset: Dataset,
+        labels: np.ndarray,
+        training: Training,
+        device: torch.device,
+        left_out: np.ndarray | None = None,
     ) -> DeviceData:
-        """Copy a data set, and the labels [R, N] to train on, to a device."""
+        """Copy a data set to a device.
+
+        Args:
+            dataset: The data set.
+            labels: Labels to train on, [R, N].
+            training: Says how images become inputs.
+            device: Where it goes.
+            left_out: Which examples are not trained on, bool [R, N], equally many a replicate.
+        """
         examples = len(dataset.test.labels)
         selection = np.zeros(examples, dtype=bool)
         selection[generator(0, "selection").permutation(examples)[: examples // 2]] = True
@@ -61,7 +76,13 @@ class DeviceData:
             to_device(dataset.test.labels, device),
             to_device(selection, device),
             normalise,
+            None if left_out is None else to_device(_kept(left_out), device),
         )
+
+    @property
+    def trained(self) -> int:
+        """Number of examples that a replicate trains on."""
+        return len(self.images) if self.kept is None else self.kept.shape[1]
 
     def train_inputs(self) -> Tensor:
         """Return the normalised training images, not augmented."""
@@ -215,6 +236,7 @@ def train(
             batch_size=settings.batch_size,
             augment=settings.augment,
             normalise=data.normalise,
+            kept=data.kept,
         )
         cohort.train()
         for step in range(state.step, len(batches)):
@@ -244,6 +266,11 @@ def train(
         if state.epoch in state.recipe.snapshots:
             state.snapshots[state.epoch] = state.arrays()
         pause(state)
+
+
+def _kept(left_out: np.ndarray) -> np.ndarray:
+    """Return the examples that are not left out, [R, K], in order."""
+    return np.stack([np.flatnonzero(~row) for row in left_out])
 
 
 def _measure(state: TrainingState, data: DeviceData) -> dict[str, list[float]]:

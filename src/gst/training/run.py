@@ -19,6 +19,7 @@ from tqdm import tqdm
 from gst import models, provenance
 from gst.artifacts import (
     ArtifactError,
+    read_npz,
     read_replicates,
     write_json,
     write_npz,
@@ -29,7 +30,7 @@ from gst.data.device import to_device
 from gst.data.loaded import Dataset, LabelDraw
 from gst.layout import snapshot_name
 from gst.pruning.size import parameters_left
-from gst.recipe import Network, Recipe, jsonable
+from gst.recipe import LeaveOut, Network, Recipe, jsonable
 from gst.training import interventions
 from gst.training.checkpoint import Checkpoint
 from gst.training.cohort import prunable
@@ -50,6 +51,7 @@ class Job:
         device: Where to train.
         start: weights.safetensors of the level before, for levels after level 0.
         early: weights.safetensors of the network that the recipe rewinds to, if it is trained.
+        left_out: File that lists the examples that the recipe leaves out, if it does.
     """
 
     recipe: Recipe
@@ -60,6 +62,7 @@ class Job:
     device: torch.device
     start: Path | None = None
     early: Path | None = None
+    left_out: Path | None = None
 
 
 def run(job: Job, dataset: Dataset, labels: LabelDraw) -> None:
@@ -67,7 +70,8 @@ def run(job: Job, dataset: Dataset, labels: LabelDraw) -> None:
 
     Raises:
         ArtifactError: If what the run starts from is missing, was made by another recipe or for
-            other seeds, or the labels were drawn for others.
+            other seeds, the labels were drawn for others, or the examples to leave out are not
+            those of the recipe and of the seeds.
         Interrupted: If the process was asked to stop; a checkpoint is left.
     """
     started, clock = datetime.now(UTC), time.perf_counter()
@@ -75,11 +79,14 @@ def run(job: Job, dataset: Dataset, labels: LabelDraw) -> None:
         raise ArtifactError(
             f"the labels were drawn for the seeds {list(labels.seeds)}, not {list(job.seeds)}"
         )
-    data = DeviceData.load(dataset, labels.labels, job.recipe.training, job.device)
+    left_out = None
+    if job.recipe.left_out:
+        left_out = _read_left_out(job, job.recipe.left_out, len(dataset.train))
+    data = DeviceData.load(dataset, labels.labels, job.recipe.training, job.device, left_out)
     state = TrainingState(
-        job.recipe, job.seeds, len(dataset.classes), dataset.shape, len(data.images), job.device
+        job.recipe, job.seeds, len(dataset.classes), dataset.shape, data.trained, job.device
     )
-    checkpoint = Checkpoint(job.checkpoint, job.code)
+    checkpoint = Checkpoint(job.checkpoint, job.code, left_out)
     rewound = _rewound(job, state)
     with checkpoint.stop.listening():
         before = job.recipe.previous()
@@ -94,7 +101,7 @@ def run(job: Job, dataset: Dataset, labels: LabelDraw) -> None:
             pause=checkpoint.pause,
             progress=_progress(job.recipe),
         )
-    _write(job, state, data, dataset)
+    _write(job, state, data, dataset, left_out)
     _write_record(
         job,
         state,
@@ -120,6 +127,31 @@ def _read_start(file: Path | None, recipe: Recipe, seeds: Sequence[int]) -> dict
     if file is None:
         raise ArtifactError(f"no file was given of what the run starts from: {recipe.canonical()}")
     return read_replicates(file, recipe, seeds)
+
+
+def _read_left_out(job: Job, settings: LeaveOut, examples: int) -> np.ndarray:
+    """Read which examples each replicate does not train on, bool [R, N]."""
+    file, wanted = job.left_out, jsonable(settings)
+    if file is None:
+        raise ArtifactError(f"no file was given of what the run leaves out: {wanted}")
+    arrays, meta = read_npz(file, {"left_out": ("b", 2), "seeds": ("i", 1)})
+    if meta.get("left_out") != wanted:
+        raise ArtifactError(f"{file}: lists {meta.get('left_out')}, not {wanted}; make it again")
+    rows = {seed: row for row, seed in enumerate(arrays["seeds"].tolist())}
+    if missing := set(job.seeds) - rows.keys():
+        raise ArtifactError(f"{file}: does not list the seeds {sorted(missing)}; make it again")
+    found: np.ndarray = arrays["left_out"][[rows[seed] for seed in job.seeds]]
+    if found.shape[1] != examples:
+        raise ArtifactError(f"{file}: of {found.shape[1]} examples; the data set has {examples}")
+    kept = (~found).sum(axis=1)
+    if kept.min() == 0:
+        raise ArtifactError(f"{file}: leaves nothing to train on for a seed of {list(job.seeds)}")
+    if kept.min() != kept.max():
+        raise ArtifactError(
+            f"{file}: keeps {kept.tolist()} examples for the seeds {list(job.seeds)}; "
+            "seeds that keep different numbers cannot train in one cohort"
+        )
+    return found
 
 
 def _progress(recipe: Recipe) -> Callable[[list[Row]], None]:
@@ -148,7 +180,13 @@ def _progress(recipe: Recipe) -> Callable[[list[Row]], None]:
     return show
 
 
-def _write(job: Job, state: TrainingState, data: DeviceData, dataset: Dataset) -> None:
+def _write(
+    job: Job,
+    state: TrainingState,
+    data: DeviceData,
+    dataset: Dataset,
+    left_out: np.ndarray | None,
+) -> None:
     import pandas as pd
 
     meta = {"recipe": jsonable(job.recipe), "seeds": list(job.seeds)}
@@ -170,7 +208,8 @@ def _write(job: Job, state: TrainingState, data: DeviceData, dataset: Dataset) -
     write_npz(
         job.folder / "examples.npz",
         {name: array.cpu().numpy() for name, array in measured.items()}
-        | {"seeds": np.array(job.seeds, dtype=np.int64)},
+        | {"seeds": np.array(job.seeds, dtype=np.int64)}
+        | ({} if left_out is None else {"left_out": left_out}),
         {**meta, "unit": "nats", "when": "final weights, evaluation mode, not augmented"},
     )
 
