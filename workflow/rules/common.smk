@@ -32,15 +32,15 @@ PRUNED = sorted(
     {name for each in study.benchmarks.values() for name in getattr(each, "chains", ())}
 )
 TABLES = {
-    "regularization": ("runs", "jobs", "selected", "subgroups", "el2n"),
+    "regularization": ("runs", "jobs", "selected", "subgroups", "subgroup_levels", "el2n"),
     "stability": (
         *("runs", "jobs", "curves", "flatness"),
         *("correlations", "spectra", "scans", "activations"),
     ),
 }
-LARGE = ("runs", "curves", "spectra", "scans", "activations")
+LARGE = ("runs", "subgroup_levels", "curves", "spectra", "scans", "activations")
 MERGED_OVER_BENCHMARKS = (
-    *("runs", "jobs", "selected", "subgroups", "el2n"),
+    *("runs", "jobs", "selected", "subgroups", "subgroup_levels", "el2n"),
     *("curves", "flatness", "correlations"),
 )
 
@@ -226,7 +226,7 @@ def analysis_settings(wildcards):
             "benchmark": wildcards.benchmark,
             "results": study.results,
             "runs": {place: json.loads(recipe.canonical()) for place, recipe in runs},
-            "el2n": wildcards.study == "regularization",
+            "subgroups": getattr(study.benchmarks[wildcards.benchmark], "subgroups", None),
             "flatness": list(of_benchmark(FLATNESS, wildcards)),
             "activations": list(of_benchmark(ACTIVATIONS, wildcards)),
         }

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,8 @@ class Run:
         losses: For each seed (the index) of the final weights, in evaluation mode: mean
             train_loss and train_accuracy, and the mean training losses loss_original and
             loss_noisy of the examples with the original and with a wrong label.
+        groups: For each seed and group of examples (the index), how many examples it has, and
+            their mean loss and accuracy; None if the examples are not grouped.
     """
 
     path: RunPath
@@ -76,19 +79,33 @@ class Run:
     record: dict[str, Any]
     epochs: pd.DataFrame
     losses: pd.DataFrame
+    groups: pd.DataFrame | None = None
 
 
-def read_runs(results: Path, expected: Mapping[str, Recipe]) -> Iterator[Run]:
+def read_runs(
+    results: Path,
+    expected: Mapping[str, Recipe],
+    group: Callable[[RunPath], np.ndarray] | None = None,
+) -> Iterator[Run]:
     """Read finished runs, one after the other.
 
     Args:
         results: The results folder.
         expected: The recipe of each run, by the text of its RunPath.
+        group: Returns the group 1..M of every training example for each replicate of a run,
+            shape [R, N], if examples are to be grouped.
 
     Raises:
         ArtifactError: If a file is missing or damaged, was made with another recipe, or holds
             other seeds than its folder says.
     """
+
+    @cache
+    def noisy(file: Path, seeds: tuple[int, ...]) -> np.ndarray:
+        arrays, _ = read_npz(file, {"seeds": ("i", 1), "noisy": ("b", 2)})
+        check_seeds(file, arrays["seeds"], seeds)
+        return arrays["noisy"]
+
     for text, recipe in expected.items():
         path = RunPath.parse(text)
         folder = results / "runs" / text
@@ -97,20 +114,20 @@ def read_runs(results: Path, expected: Mapping[str, Recipe]) -> Iterator[Run]:
         epochs = read_table(folder / "epochs.parquet", columns=EPOCHS)
         check_seeds(folder / "run.json", record["seeds"], path.cohort.seeds)
         check_seeds(folder / "epochs.parquet", epochs["seed"].unique(), path.cohort.seeds)
-        yield Run(path, recipe, record, epochs, _losses(results, path, recipe))
-
-
-def examples(results: Path, path: RunPath, *names: str) -> dict[str, np.ndarray]:
-    """Read per-example arrays [R, N] of a run's final weights, such as train_loss.
-
-    Raises:
-        ArtifactError: If the file is missing or damaged, or holds other seeds.
-    """
-    file = results / "runs" / str(path) / "examples.npz"
-    kinds = {name: ("f" if name.endswith("loss") else "b", 2) for name in names}
-    arrays, _ = read_npz(file, {"seeds": ("i", 1), **kinds})
-    check_seeds(file, arrays["seeds"], path.cohort.seeds)
-    return arrays
+        kinds = {"seeds": ("i", 1), "train_loss": ("f", 2), "train_correct": ("b", 2)}
+        examples, _ = read_npz(folder / "examples.npz", kinds)
+        check_seeds(folder / "examples.npz", examples["seeds"], path.cohort.seeds)
+        wrong = np.zeros(examples["train_loss"].shape, dtype=bool)
+        if recipe.labels.percent:
+            file = results / labels_path(recipe.dataset, recipe.labels, path.cohort)
+            wrong = noisy(file, path.cohort.seeds)
+            _check_examples(file, "labels", wrong, examples)
+        groups = None
+        if group:
+            assigned = group(path)
+            _check_examples(f"EL2N scores for {text}", "scores", assigned, examples)
+            groups = _by_group(examples, assigned)
+        yield Run(path, recipe, record, epochs, _losses(examples, wrong), groups)
 
 
 def runs_table(runs: list[Run]) -> pd.DataFrame:
@@ -242,29 +259,42 @@ def _measures(epochs: pd.DataFrame, recipe: Recipe, events: int) -> dict[str, fl
     }
 
 
-def _losses(results: Path, path: RunPath, recipe: Recipe) -> pd.DataFrame:
-    arrays = examples(results, path, "train_loss", "train_correct")
-    loss = arrays["train_loss"]
-    noisy = np.zeros(loss.shape, dtype=bool)
-    if recipe.labels.percent:
-        file = results / labels_path(recipe.dataset, recipe.labels, path.cohort)
-        labels, _ = read_npz(file, {"seeds": ("i", 1), "noisy": ("b", 2)})
-        check_seeds(file, labels["seeds"], path.cohort.seeds)
-        if labels["noisy"].shape != loss.shape:
-            raise ArtifactError(
-                f"{file}: {labels['noisy'].shape[1]} labels, but the run has losses of "
-                f"{loss.shape[1]} examples"
-            )
-        noisy = labels["noisy"]
+def _check_examples(
+    place: Path | str, what: str, found: np.ndarray, examples: Mapping[str, np.ndarray]
+) -> None:
+    if found.shape != examples["train_loss"].shape:
+        raise ArtifactError(
+            f"{place}: {found.shape[1]} {what}, but the run has losses of "
+            f"{examples['train_loss'].shape[1]} examples"
+        )
+
+
+def _losses(examples: Mapping[str, np.ndarray], noisy: np.ndarray) -> pd.DataFrame:
+    loss = examples["train_loss"]
     return pd.DataFrame(
         {
             "train_loss": loss.mean(axis=1, dtype=np.float64),
-            "train_accuracy": arrays["train_correct"].mean(axis=1),
+            "train_accuracy": examples["train_correct"].mean(axis=1),
             "loss_original": _mean_where(loss, ~noisy),
             "loss_noisy": _mean_where(loss, noisy),
         },
-        index=arrays["seeds"],
+        index=examples["seeds"],
     )
+
+
+def _by_group(examples: Mapping[str, np.ndarray], group: np.ndarray) -> pd.DataFrame:
+    """Return how many examples each seed's groups have, and their mean loss and accuracy."""
+    count = group.max()
+    cell = (group - 1 + count * np.arange(len(group))[:, None]).ravel()
+    size = np.bincount(cell)
+    loss, accuracy = (
+        np.bincount(cell, weights=examples[name].ravel()) / size
+        for name in ("train_loss", "train_correct")
+    )
+    index = pd.MultiIndex.from_product(
+        [examples["seeds"], range(1, count + 1)], names=["seed", "group"]
+    )
+    return pd.DataFrame({"examples": size, "loss": loss, "accuracy": accuracy}, index=index)
 
 
 def _mean_where(values: np.ndarray, mask: np.ndarray) -> np.ndarray:

@@ -131,7 +131,7 @@ def _epochs(cohort: Cohort, epochs: int, rng: np.random.Generator) -> pd.DataFra
 def make_tables(results: Path, study: Study) -> None:
     """Make and write the tables of the study's benchmark."""
     expected = {str(path): recipe for path, recipe in study.recipes.items()}
-    for name, table in regularization_tables(results, expected, el2n=True).items():
+    for name, table in regularization_tables(results, expected, groups=20).items():
         write_table(results / TABLES / f"{name}.parquet", table)
 
 
