@@ -1,4 +1,4 @@
-"""The command line: `python -m gst config docs|schema|check`, `python -m gst bench [spectrum]`."""
+"""The command line: `python -m gst config docs|schema|check`, `... bench [spectrum|analysis]`."""
 
 from __future__ import annotations
 
@@ -46,6 +46,14 @@ def _add_bench(parser: argparse.ArgumentParser) -> None:
     spectrum.add_argument("--threads", type=int, default=1)
     spectrum.add_argument("--out", type=Path, default=Path(), help="folder of figure and table")
     spectrum.set_defaults(run=_spectrum)
+    analysis = commands.add_parser(
+        "analysis", help="time the tables and figures of a full benchmark, on made-up runs"
+    )
+    analysis.add_argument("folder", type=Path, help="results folder to write, about 1 GB")
+    analysis.add_argument("--examples", type=int, default=60_000, help="training examples")
+    analysis.add_argument("--levels", type=int, default=24, help="levels beyond the dense network")
+    analysis.add_argument("--epochs", type=int, default=50, help="epochs of a level")
+    analysis.set_defaults(run=_analysis)
 
 
 def _bench(given: argparse.Namespace) -> int:
@@ -72,6 +80,13 @@ def _spectrum(given: argparse.Namespace) -> int:
     except (ArtifactError, ValueError) as error:
         print(error, file=sys.stderr)
         return 1
+    return 0
+
+
+def _analysis(given: argparse.Namespace) -> int:
+    from gst.bench.analysis import bench
+
+    bench(given.folder, examples=given.examples, levels=given.levels, epochs=given.epochs)
     return 0
 
 

@@ -20,7 +20,7 @@ from gst.analysis.frames import groups, rows
 from gst.analysis.statistics import false_alarm_rate, summarise
 from gst.artifacts import ArtifactError, atomic
 from gst.figures import words
-from gst.figures.regularization import Selection
+from gst.figures.selection import Selection
 from gst.registry import find
 
 PAPERS = {

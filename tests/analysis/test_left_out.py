@@ -61,10 +61,10 @@ def test_the_group_that_pruning_worsens_most_at_the_sparsest_level_better_than_d
     writer,
 ) -> None:
     settings = leave_out("worsened-subgroup", which="sparsest-better")
-    found = choose(writer.results, settings, "toy", SEEDS, write(writer))
+    found = choose(writer.results, settings, "toy", SEEDS, write(writer), groups=20)
     assert found.level == 2
     for own, left in enumerate(found.left_out):
-        group = group_of(SCORES[own].mean(axis=0, dtype=np.float64))
+        group = group_of(SCORES[own].mean(axis=0, dtype=np.float64), 20)
         change = SPARSER[own].astype(float) - DENSE[own]
         means = {g: change[group == g].mean() for g in range(1, 21)}
         np.testing.assert_array_equal(left, group == max(means, key=lambda g: means[g]))
@@ -91,7 +91,7 @@ def test_random_examples_are_nested_and_of_exact_number(writer) -> None:
 )
 def test_levels(writer, errors: tuple[float, ...], optimal: int, sparsest: int) -> None:
     write(writer, errors=errors)
-    runs = regularization_tables(writer.results, writer.expected, el2n=False)["runs"]
+    runs = regularization_tables(writer.results, writer.expected, groups=None)["runs"]
     assert pruned_level(runs, "optimal") == optimal
     assert pruned_level(runs, "sparsest-better") == sparsest
     assert pruned_level(runs[runs["method"] == "dense"], "optimal") is None
@@ -142,7 +142,7 @@ def test_the_table_pairs_seeds(writer) -> None:
     write(writer, "20")
     left = trained(writer, "without", leave_out("misclassified"), (0.25, 0.35))
     trained(writer, "any", leave_out("random", percent=20), (0.45, 0.55))
-    tables = regularization_tables(writer.results, writer.expected, el2n=True)
+    tables = regularization_tables(writer.results, writer.expected, groups=20)
     found = tables["left_out"].set_index(["method", "seed"])
     for seed in SEEDS:
         row = found.loc[("without", seed)]
@@ -176,13 +176,13 @@ def test_a_run_without_other_examples_than_listed_is_refused(writer) -> None:
         {"level": 1},
     )
     with pytest.raises(ArtifactError, match="trained without other examples than are listed"):
-        regularization_tables(writer.results, writer.expected, el2n=True)
+        regularization_tables(writer.results, writer.expected, groups=20)
 
 
 def test_pictures_are_of_the_examples_that_get_worse(writer) -> None:
     write(writer, "0")
     write(writer, "20")
-    found = regularization_tables(writer.results, writer.expected, el2n=True)["pictures"]
+    found = regularization_tables(writer.results, writer.expected, groups=20)["pictures"]
     changes = {
         0: (SPARSER.astype(float) - DENSE).mean(axis=0),
         20: SPARSER[0].astype(float) - DENSE[0],

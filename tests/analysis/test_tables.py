@@ -56,9 +56,9 @@ def write_activations(writer, path: str, seeds: list[int]) -> dict[str, np.ndarr
 def test_the_tables_of_both_studies_are_read_back_from_files(writer, tmp_path) -> None:
     writer.study({0: [0.5, 0.6], 1: [0.4, 0.3], 2: [0.7, 0.7]})
     writer.scores("toy", "0", np.random.default_rng(0).random((2, 2, 40)))
-    tables = regularization_tables(writer.results, writer.expected, el2n=True)
+    tables = regularization_tables(writer.results, writer.expected, groups=20)
     assert set(tables) == {
-        *("runs", "jobs", "selected", "subgroups", "el2n"),
+        *("runs", "jobs", "selected", "subgroups", "subgroup_levels", "el2n"),
         *("left_out", "pictures"),
     }
     for name, table in tables.items():
@@ -78,7 +78,7 @@ def test_networks_to_rewind_to_are_jobs_but_no_results(writer) -> None:
     writer.study({0: [0.5, 0.6], 1: [0.4, 0.3]})
     epochs = [writer.epochs(seed, [0.1, 0.2, 0.3, 0.4, 0.5]) for seed in (0, 1)]
     writer.run("regularization/toy/noise-0/early/level-00", writer.recipe(), epochs)
-    tables = regularization_tables(writer.results, writer.expected, el2n=False)
+    tables = regularization_tables(writer.results, writer.expected, groups=None)
     assert set(tables["runs"]["method"]) == {"dense", "pruned"}
     assert set(tables["jobs"]["method"]) == {"dense", "pruned", "early"}
 
@@ -230,6 +230,6 @@ def test_the_published_size_is_quick_enough(writer) -> None:
         place = f"regularization/toy/noise-15/{method}/level-{level:02d}"
         writer.run(place, recipe, epochs, losses, cohort=Cohort(0, 2))
     start = time.process_time()
-    tables = regularization_tables(writer.results, writer.expected, el2n=True)
+    tables = regularization_tables(writer.results, writer.expected, groups=20)
     assert len(tables["runs"]) == 24
     assert time.process_time() - start < 120 / 50

@@ -6,6 +6,7 @@ rule tables_regularization:
         jobs="<results>/tables/{study}/{benchmark}/jobs.csv",
         selected="<results>/tables/{study}/{benchmark}/selected.csv",
         subgroups="<results>/tables/{study}/{benchmark}/subgroups.csv",
+        subgroup_levels="<results>/tables/{study}/{benchmark}/subgroup_levels.parquet",
         el2n="<results>/tables/{study}/{benchmark}/el2n.csv",
         left_out="<results>/tables/{study}/{benchmark}/left_out.csv",
         pictures="<results>/tables/{study}/{benchmark}/pictures.parquet",

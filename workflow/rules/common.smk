@@ -37,17 +37,18 @@ PRUNED = sorted(
 LEAVING_OUT = sorted({path.method for path in LEFT_OUT.values()})
 TABLES = {
     "regularization": (
-        *("runs", "jobs", "selected", "subgroups", "el2n"),
-        *("left_out", "pictures"),
+LARGE = ("runs", "subgroup_levels", "curves", "spectra", "scans", "activations", "pictures")
+MERGED_OVER_BENCHMARKS = (
+    *("runs", "jobs", "selected", "subgroups", "subgroup_levels", "el2n", "left_out"),
     ),
     "stability": (
         *("runs", "jobs", "curves", "flatness"),
         *("correlations", "spectra", "scans", "activations"),
     ),
 }
-LARGE = ("runs", "curves", "spectra", "scans", "activations", "pictures")
+LARGE = ("runs", "subgroup_levels", "curves", "spectra", "scans", "activations", "pictures")
 MERGED_OVER_BENCHMARKS = (
-    *("runs", "jobs", "selected", "subgroups", "el2n", "left_out"),
+    *("runs", "jobs", "selected", "subgroups", "subgroup_levels", "el2n", "left_out"),
     *("curves", "flatness", "correlations"),
 )
 
@@ -175,6 +176,8 @@ def choice_of(wildcards):
     place = "left_out/{benchmark}/noise-{percent}/{method}.npz".format(**wildcards)
     path = planned(LEFT_OUT, place)
     recipe = study.recipes[path]
+    benchmark = study.benchmarks[path.benchmark]
+    grouped = recipe.left_out.by == "worsened-subgroup"
     start = f"{path.study}/{path.benchmark}/noise-{path.percent}"
     decide = {} if recipe.left_out.by == "random" else RECIPES
     runs = {
@@ -186,7 +189,8 @@ def choice_of(wildcards):
         "left_out": json.loads(recipe.left_out.canonical()),
         "results": study.results,
         "dataset": recipe.dataset,
-        "seeds": list(range(study.benchmarks[path.benchmark].replicates)),
+        "seeds": list(range(benchmark.replicates)),
+        "groups": benchmark.subgroups if grouped else 0,
         "runs": runs,
     }
 
@@ -198,7 +202,7 @@ def choice_files(wildcards):
         return {"info": prepared(choice["dataset"])["info"]}
     cohorts = sorted({run.rpartition("/")[2] for run in choice["runs"]})
     files = finished(choice["runs"])
-    if choice["left_out"]["by"] == "worsened-subgroup":
+    if choice["groups"]:
         place = "{benchmark}/noise-{percent}".format(**wildcards)
         files["el2n"] = [f"{study.results}/el2n/{place}/{cohort}.npz" for cohort in cohorts]
     return files
@@ -289,7 +293,7 @@ def analysis_settings(wildcards):
             "benchmark": wildcards.benchmark,
             "results": study.results,
             "runs": {place: json.loads(recipe.canonical()) for place, recipe in runs},
-            "el2n": wildcards.study == "regularization",
+            "subgroups": getattr(study.benchmarks[wildcards.benchmark], "subgroups", None),
             "flatness": list(of_benchmark(FLATNESS, wildcards)),
             "activations": list(of_benchmark(ACTIVATIONS, wildcards)),
         }

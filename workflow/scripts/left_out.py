@@ -15,7 +15,9 @@ with logged(snakemake.log[0]):
     facts = json.loads(snakemake.params.choice)
     settings = LeaveOut.parse(json.dumps(facts["left_out"]))
     runs = {path: Recipe.parse(json.dumps(recipe)) for path, recipe in facts["runs"].items()}
-    choice = choose(Path(facts["results"]), settings, facts["dataset"], facts["seeds"], runs)
+    choice = choose(
+        Path(facts["results"]), settings, facts["dataset"], facts["seeds"], runs, facts["groups"]
+    )
     write_npz(
         snakemake.output.left_out,
         {"left_out": choice.left_out, "seeds": np.array(choice.seeds)},

@@ -14,7 +14,7 @@ with logged(snakemake.log[0]):
     results = Path(facts["results"])
     runs = {path: Recipe.parse(json.dumps(recipe)) for path, recipe in facts["runs"].items()}
     if facts["study"] == "regularization":
-        tables = regularization_tables(results, runs, facts["el2n"])
+        tables = regularization_tables(results, runs, facts["subgroups"])
     else:
         tables = stability_tables(results, runs, facts["flatness"], facts["activations"])
     for name, path in snakemake.output.items():

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from gst.analysis.statistics import spearman
-from gst.artifacts import check_seeds, read_npz
+from gst.artifacts import read_npz
 from gst.layout import RunPath
 
 COLUMNS = (
@@ -38,19 +38,6 @@ def stepped_up(r: float, factor: float) -> float:
     """
     below = 1 + (factor - 1) * r
     return factor * r / below if below > 0 else np.nan
-
-
-def mean_scores(results: Path, path: RunPath) -> np.ndarray:
-    """Return the scores [R, N] of the examples of a run's cohort, averaged over networks.
-
-    Raises:
-        ArtifactError: If the file is missing or damaged, or holds other seeds.
-    """
-    file = results / f"el2n/{path.benchmark}/noise-{path.percent}/{path.cohort}.npz"
-    arrays, _ = read_npz(file, {"seeds": ("i", 1), "scores": ("f", 3)})
-    check_seeds(file, arrays["seeds"], path.cohort.seeds)
-    mean: np.ndarray = arrays["scores"].mean(axis=1, dtype=np.float64)
-    return mean
 
 
 def el2n_table(results: Path, dense: Sequence[RunPath]) -> pd.DataFrame:

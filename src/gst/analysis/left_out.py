@@ -9,13 +9,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from gst.analysis.el2n import mean_scores
 from gst.analysis.frames import stack
 from gst.analysis.runs import Run, examples, read_runs, runs_table, wrong_labels
 from gst.analysis.selection import mean_change
-from gst.analysis.subgroups import GROUPS, group_of
+from gst.analysis.subgroups import grouping
 from gst.artifacts import ArtifactError, read_json, read_npz
-from gst.layout import RunPath, left_out_path
+from gst.layout import RunPath, labels_path, left_out_path
 from gst.randomness import generator
 from gst.recipe import LeaveOut, Recipe, exact, jsonable
 
@@ -60,6 +59,7 @@ def choose(
     dataset: str,
     seeds: Sequence[int],
     runs: Mapping[str, Recipe],
+    groups: int = 0,
 ) -> Choice:
     """Choose the examples that each seed leaves out (appendices D, E and K).
 
@@ -72,6 +72,7 @@ def choose(
         seeds: The seeds.
         runs: The dense and the pruned runs of one benchmark at one level of noise; not needed for
             random examples.
+        groups: Number of groups by EL2N score; needed to find the worst of them.
 
     Raises:
         ArtifactError: If a file is missing, damaged, or made with another recipe, or no level of
@@ -90,7 +91,7 @@ def choose(
         )
     found: dict[int, np.ndarray] = {}
     for dense, pruned in paired(map(RunPath.parse, runs), level):
-        marked = _by_losses(results, settings, dense, pruned)
+        marked = _by_losses(results, settings, dense, pruned, groups)
         found |= dict(zip(dense.cohort.seeds, marked, strict=True))
     return Choice(np.stack([found[seed] for seed in seeds]), tuple(seeds), level)
 
@@ -154,7 +155,10 @@ def left_out_table(results: Path, leaving_out: Sequence[Run], runs: pd.DataFrame
         )
         level = meta["level"]
         trained = examples(results, path, "left_out")["left_out"]
-        noisy = wrong_labels(results, path, run.recipe, trained.shape[1])
+        noisy = np.zeros_like(trained)
+        if run.recipe.labels.percent:
+            labels = labels_path(run.recipe.dataset, run.recipe.labels, path.cohort)
+            noisy = wrong_labels(results / labels, path.cohort)
         for own, seed in enumerate(path.cohort.seeds):
             left = arrays["left_out"][arrays["seeds"].tolist().index(seed)]
             if not np.array_equal(left, trained[own]):
@@ -200,7 +204,7 @@ def _marked(n: int, ranked: np.ndarray, settings: LeaveOut) -> np.ndarray:
 
 
 def _by_losses(
-    results: Path, settings: LeaveOut, dense: RunPath, pruned: RunPath
+    results: Path, settings: LeaveOut, dense: RunPath, pruned: RunPath, groups: int
 ) -> list[np.ndarray]:
     """Mark, for each seed of a cohort, the examples that it leaves out."""
     before = examples(results, dense, "train_loss")["train_loss"].astype(np.float64)
@@ -215,12 +219,7 @@ def _by_losses(
         elif settings.by == "misclassified":
             marked.append(~after["train_correct"][own])
         else:
-            group = group_of(mean_scores(results, dense)[own])
-            marked.append(group == worst_group(difference, group))
+            group = grouping(results, groups)(dense)[own]
+            rise = np.bincount(group, weights=difference)[1:] / np.bincount(group)[1:]
+            marked.append(group == 1 + np.argmax(rise))
     return marked
-
-
-def worst_group(difference: np.ndarray, group: np.ndarray) -> int:
-    """Return the group 1..M of examples whose mean loss rises most."""
-    size = np.bincount(group, minlength=GROUPS + 1)[1:]
-    return int(np.argmax(np.bincount(group, weights=difference)[1:] / size)) + 1

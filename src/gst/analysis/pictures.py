@@ -49,7 +49,7 @@ def pictures_table(
     Args:
         results: The results folder.
         runs: As `runs.runs_table` makes it, of one benchmark.
-        expected: The recipes of its dense and pruned runs, by the text of their RunPath.
+        expected: The recipes of these runs, by the text of their RunPath.
 
     Returns:
         The columns of `COLUMNS`, worst first: given and original are the names of the label
@@ -66,7 +66,7 @@ def pictures_table(
         here = {
             RunPath.parse(text): recipe
             for text, recipe in expected.items()
-            if recipe.labels.percent == noise
+            if recipe.labels.percent == noise and not recipe.left_out
         }
         cohorts = sorted(paired(iter(here), level))
         recipe = here[cohorts[0][0]]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pandas as pd
 
 from gst.analysis.stability import recovery_epochs, run_stability
 from gst.artifacts import ArtifactError, check_recipe, check_seeds, read_json, read_npz, read_table
-from gst.layout import RunPath, labels_path
+from gst.layout import Cohort, RunPath, labels_path
 from gst.recipe import (
     DenseSparseDense,
     FilterNoise,
@@ -70,6 +71,8 @@ class Run:
             train_loss and train_accuracy, and the mean training losses loss_original and
             loss_noisy of the examples with the original and with a wrong label; all over the
             examples that were trained on.
+        groups: For each seed and group of examples (the index), how many examples it has, and
+            their mean loss and accuracy; None if the examples are not grouped.
     """
 
     path: RunPath
@@ -77,19 +80,27 @@ class Run:
     record: dict[str, Any]
     epochs: pd.DataFrame
     losses: pd.DataFrame
+    groups: pd.DataFrame | None = None
 
 
-def read_runs(results: Path, expected: Mapping[str, Recipe]) -> Iterator[Run]:
+def read_runs(
+    results: Path,
+    expected: Mapping[str, Recipe],
+    group: Callable[[RunPath], np.ndarray] | None = None,
+) -> Iterator[Run]:
     """Read finished runs, one after the other.
 
     Args:
         results: The results folder.
         expected: The recipe of each run, by the text of its RunPath.
+        group: Returns the group 1..M of every training example for each replicate of a run,
+            shape [R, N], if examples are to be grouped. Runs that leave examples out are not.
 
     Raises:
         ArtifactError: If a file is missing or damaged, was made with another recipe, or holds
             other seeds than its folder says.
     """
+    noisy = cache(wrong_labels)
     for text, recipe in expected.items():
         path = RunPath.parse(text)
         folder = results / "runs" / text
@@ -98,7 +109,19 @@ def read_runs(results: Path, expected: Mapping[str, Recipe]) -> Iterator[Run]:
         epochs = read_table(folder / "epochs.parquet", columns=EPOCHS)
         check_seeds(folder / "run.json", record["seeds"], path.cohort.seeds)
         check_seeds(folder / "epochs.parquet", epochs["seed"].unique(), path.cohort.seeds)
-        yield Run(path, recipe, record, epochs, _losses(results, path, recipe))
+        measured = ("train_loss", "train_correct", *(("left_out",) if recipe.left_out else ()))
+        arrays = examples(results, path, *measured)
+        wrong = np.zeros(arrays["train_loss"].shape, dtype=bool)
+        if recipe.labels.percent:
+            file = results / labels_path(recipe.dataset, recipe.labels, path.cohort)
+            wrong = noisy(file, path.cohort)
+            _check_examples(file, "labels", wrong, arrays)
+        groups = None
+        if group and not recipe.left_out:
+            assigned = group(path)
+            _check_examples(f"EL2N scores for {text}", "scores", assigned, arrays)
+            groups = _by_group(arrays, assigned)
+        yield Run(path, recipe, record, epochs, _losses(arrays, wrong), groups)
 
 
 def examples(results: Path, path: RunPath, *names: str) -> dict[str, np.ndarray]:
@@ -112,6 +135,18 @@ def examples(results: Path, path: RunPath, *names: str) -> dict[str, np.ndarray]
     arrays, _ = read_npz(file, {"seeds": ("i", 1), **kinds})
     check_seeds(file, arrays["seeds"], path.cohort.seeds)
     return arrays
+
+
+def wrong_labels(file: Path, cohort: Cohort) -> np.ndarray:
+    """Return which labels that a cohort trained on are wrong, bool [R, N].
+
+    Raises:
+        ArtifactError: If the file of labels is missing or damaged, or holds other seeds.
+    """
+    arrays, _ = read_npz(file, {"seeds": ("i", 1), "noisy": ("b", 2)})
+    check_seeds(file, arrays["seeds"], cohort.seeds)
+    noisy: np.ndarray = arrays["noisy"]
+    return noisy
 
 
 def runs_table(runs: list[Run]) -> pd.DataFrame:
@@ -243,47 +278,43 @@ def _measures(epochs: pd.DataFrame, recipe: Recipe, events: int) -> dict[str, fl
     }
 
 
-def _losses(results: Path, path: RunPath, recipe: Recipe) -> pd.DataFrame:
-    measured = ("train_loss", "train_correct", *(("left_out",) if recipe.left_out else ()))
-    arrays = examples(results, path, *measured)
-    loss = arrays["train_loss"]
-    trained = ~arrays["left_out"] if recipe.left_out else np.ones(loss.shape, dtype=bool)
-    noisy = wrong_labels(results, path, recipe, loss.shape[1])
+def _check_examples(
+    place: Path | str, what: str, found: np.ndarray, examples: Mapping[str, np.ndarray]
+) -> None:
+    if found.shape != examples["train_loss"].shape:
+        raise ArtifactError(
+            f"{place}: {found.shape[1]} {what}, but the run has losses of "
+            f"{examples['train_loss'].shape[1]} examples"
+        )
+
+
+def _losses(examples: Mapping[str, np.ndarray], noisy: np.ndarray) -> pd.DataFrame:
+    loss = examples["train_loss"]
+    trained = ~examples.get("left_out", np.zeros(loss.shape, dtype=bool))
     return pd.DataFrame(
         {
             "train_loss": _mean_where(loss, trained),
-            "train_accuracy": _mean_where(arrays["train_correct"], trained),
+            "train_accuracy": _mean_where(examples["train_correct"], trained),
             "loss_original": _mean_where(loss, trained & ~noisy),
             "loss_noisy": _mean_where(loss, trained & noisy),
         },
-        index=arrays["seeds"],
+        index=examples["seeds"],
     )
 
 
-def wrong_labels(results: Path, path: RunPath, recipe: Recipe, n: int) -> np.ndarray:
-    """Return which labels a run trained on are wrong, bool [R, N]; none without label noise.
-
-    Args:
-        results: The results folder.
-        path: The run.
-        recipe: What it was made with.
-        n: Number N of its training examples.
-
-    Raises:
-        ArtifactError: If the file is missing or damaged, or holds other seeds or examples.
-    """
-    shape = (len(path.cohort.seeds), n)
-    if not recipe.labels.percent:
-        return np.zeros(shape, dtype=bool)
-    file = results / labels_path(recipe.dataset, recipe.labels, path.cohort)
-    labels, _ = read_npz(file, {"seeds": ("i", 1), "noisy": ("b", 2)})
-    check_seeds(file, labels["seeds"], path.cohort.seeds)
-    noisy: np.ndarray = labels["noisy"]
-    if noisy.shape != shape:
-        raise ArtifactError(
-            f"{file}: {noisy.shape[1]} labels, but the run has losses of {n} examples"
-        )
-    return noisy
+def _by_group(examples: Mapping[str, np.ndarray], group: np.ndarray) -> pd.DataFrame:
+    """Return how many examples each seed's groups have, and their mean loss and accuracy."""
+    count = group.max()
+    cell = (group - 1 + count * np.arange(len(group))[:, None]).ravel()
+    size = np.bincount(cell)
+    loss, accuracy = (
+        np.bincount(cell, weights=examples[name].ravel()) / size
+        for name in ("train_loss", "train_correct")
+    )
+    index = pd.MultiIndex.from_product(
+        [examples["seeds"], range(1, count + 1)], names=["seed", "group"]
+    )
+    return pd.DataFrame({"examples": size, "loss": loss, "accuracy": accuracy}, index=index)
 
 
 def _mean_where(values: np.ndarray, mask: np.ndarray) -> np.ndarray:

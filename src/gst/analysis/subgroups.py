@@ -6,39 +6,40 @@ the EL2N score, and the losses of the final weights are compared within each.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from gst.analysis.frames import groups, rows, stack
-from gst.analysis.runs import examples
-from gst.artifacts import ArtifactError, read_npz
-from gst.layout import Cohort, RunPath, percent_text
+from gst.analysis.runs import Run
+from gst.artifacts import check_seeds, read_npz
+from gst.layout import Cohort, RunPath
 
-GROUPS = 20
-"""Number of subgroups (M in the paper); the last one holds the most influential examples."""
+PLACE = ("study", "benchmark", "noise", "method", "level", "seed")
 
-COLUMNS = (
-    "study",
-    "benchmark",
-    "noise",
-    "method",
-    "protocol",
-    "which",
-    "level",
-    "seed",
+MEASURES = (
     "group",
     "examples",
     "loss_dense",
     "loss_sparse",
     "loss_difference",
+    "accuracy_dense",
+    "accuracy_sparse",
+    "accuracy_difference",
 )
+"""A group, the highest one that of the most influential examples; its examples, their mean loss
+in nats, and the share of them that is classified as labelled."""
+
+LEVELS = (*PLACE, "weights_remaining", "epochs_spent", *MEASURES)
+"""Columns of the table of every level."""
+
+COLUMNS = ("study", "benchmark", "noise", "method", "protocol", "which", "level", "seed", *MEASURES)
+"""Columns of the table of the selected levels."""
 
 
-def group_of(scores: np.ndarray, groups: int = GROUPS) -> np.ndarray:
+def group_of(scores: np.ndarray, groups: int) -> np.ndarray:
     """Assign examples to equally large groups by the rank of their score.
 
     Args:
@@ -58,64 +59,74 @@ def group_of(scores: np.ndarray, groups: int = GROUPS) -> np.ndarray:
     return found
 
 
-def subgroups(results: Path, selected: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
-    """Return, for each selected level and seed, the mean losses of every subgroup.
+def grouping(results: Path, groups: int) -> Callable[[RunPath], np.ndarray]:
+    """Return what assigns the training examples of a run to groups by their EL2N score.
 
-    Scores are averaged over the networks of a draw; each seed is split by the scores of its
-    own draw of labels.
+    Scores are averaged over the networks of a draw of the labels; each seed is split by the
+    scores of its own draw.
 
     Args:
-        results: The results folder, which holds the runs' examples and the EL2N scores.
-        selected: As `selection.selected` makes it; its optimal and sparsest-better rows count.
-        runs: As `runs.runs_table` makes it; it says in which cohort a seed was trained.
+        results: The results folder, which holds the scores.
+        groups: Number of groups M.
 
-    Raises:
-        ArtifactError: If a file is missing or damaged, or does not hold a seed's scores.
+    Returns:
+        A function from a run's place to the group 1..M of each example, [R, N]. It raises
+        ArtifactError if the file of its scores is missing, damaged, or of other seeds.
     """
-    chosen = selected[selected["which"] != "dense"].merge(
-        runs[runs["method"] == "dense"][["benchmark", "noise", "seed", "cohort"]]
-    )
-    parts = [
-        part
-        for (_, _, cohort), own in groups(chosen, "benchmark", "noise", "cohort")
-        for part in _cohort(results, Cohort.parse(cohort), own)
-    ]
-    return stack(parts, COLUMNS)
-
-
-def _cohort(results: Path, cohort: Cohort, chosen: pd.DataFrame) -> Iterator[pd.DataFrame]:
-    """Yield the subgroups of all chosen levels whose replicates trained in one cohort."""
-    first = chosen.iloc[0]
-    noise = percent_text(first["noise"])
 
     @cache
-    def losses(method: str, level: int) -> np.ndarray:
-        path = RunPath(first["study"], first["benchmark"], noise, method, level, cohort)
-        return examples(results, path, "train_loss")["train_loss"].astype(np.float64)
+    def of(benchmark: str, percent: str, cohort: Cohort) -> np.ndarray:
+        file = results / f"el2n/{benchmark}/noise-{percent}/{cohort}.npz"
+        arrays, _ = read_npz(file, {"seeds": ("i", 1), "scores": ("f", 3)})
+        check_seeds(file, arrays["seeds"], cohort.seeds)
+        scores = arrays["scores"].mean(axis=1, dtype=np.float64)
+        return np.stack([group_of(own, groups) for own in scores])
 
-    file = results / "el2n" / first["benchmark"] / f"noise-{noise}" / f"{cohort}.npz"
-    arrays, _ = read_npz(file, {"seeds": ("i", 1), "scores": ("f", 3)})
-    if arrays["seeds"].tolist() != list(cohort.seeds):
-        raise ArtifactError(f"{file}: holds other seeds than its name says")
-    scores = arrays["scores"].mean(axis=1, dtype=np.float64)
-    dense = losses("dense", 0)
-    if scores.shape != dense.shape:
-        raise ArtifactError(f"{file}: {scores.shape[1]} scores of {dense.shape[1]} examples")
+    return lambda path: of(path.benchmark, path.percent, path.cohort)
 
-    for row in rows(chosen):
-        own = row.seed - cohort.first
-        group = group_of(scores[own])
-        sparse = losses(row.method, row.level) if row.level else dense
-        size = np.bincount(group)[1:]
-        mean_dense, mean_sparse = (
-            np.bincount(group, weights=loss[own])[1:] / size for loss in (dense, sparse)
-        )
-        yield pd.DataFrame(
-            {
-                "group": np.arange(1, len(size) + 1),
-                "examples": size,
-                "loss_dense": mean_dense,
-                "loss_sparse": mean_sparse,
-                "loss_difference": mean_sparse - mean_dense,
-            }
-        ).assign(**{name: getattr(row, name) for name in COLUMNS[:8]})
+
+def subgroup_levels(found: Sequence[Run], runs: pd.DataFrame) -> pd.DataFrame:
+    """Return, for each method, level and seed, the mean losses of every subgroup.
+
+    Args:
+        found: Runs; those whose examples are not grouped do not count.
+        runs: As `runs.runs_table` makes it.
+
+    Returns:
+        The columns of `LEVELS`, dense networks included; NaN for diverged replicates.
+    """
+    parts = {
+        (path.study, path.benchmark, float(path.percent), path.method, path.level, path.cohort): own
+        for path, own in ((run.path, run.groups) for run in found)
+        if own is not None
+    }
+    if not parts:
+        return pd.DataFrame(columns=list(LEVELS))
+    facts = runs[[*PLACE, "weights_remaining", "epochs_spent", "diverged"]]
+    table = (
+        pd.concat(parts, names=[*PLACE[:-1], "cohort"]).reset_index().merge(facts, on=list(PLACE))
+    )
+    table[["loss", "accuracy"]] = table[["loss", "accuracy"]].mask(table.pop("diverged"))
+    keys = ["benchmark", "noise", "seed", "group"]
+    dense = table.loc[table["method"] == "dense", [*keys, "loss", "accuracy"]]
+    table = table.merge(dense, on=keys, suffixes=("_sparse", "_dense"))
+    for name in ("loss", "accuracy"):
+        table[f"{name}_difference"] = table[f"{name}_sparse"] - table[f"{name}_dense"]
+    return table[list(LEVELS)]
+
+
+def subgroups(selected: pd.DataFrame, levels: pd.DataFrame) -> pd.DataFrame:
+    """Return, for each selected level and seed, the mean losses of every subgroup.
+
+    Args:
+        selected: As `selection.selected` makes it; its optimal and sparsest-better rows count.
+        levels: As `subgroup_levels` makes it.
+
+    Returns:
+        The columns of `COLUMNS`. Where dense training is optimal, all differences are zero.
+    """
+    chosen = selected.loc[selected["which"] != "dense", [*PLACE, "protocol", "which"]]
+    trained = chosen["method"].where(chosen["level"] > 0, "dense")
+    measured = levels[[*PLACE, *MEASURES]].rename(columns={"method": "trained"})
+    keys = [*(name for name in PLACE if name != "method"), "trained"]
+    return chosen.assign(trained=trained).merge(measured, on=keys)[list(COLUMNS)]

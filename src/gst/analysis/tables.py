@@ -15,43 +15,46 @@ from gst.analysis.left_out import left_out_table
 from gst.analysis.pictures import pictures_table
 from gst.analysis.runs import curves_table, jobs_table, read_runs, runs_table
 from gst.analysis.selection import selected
-from gst.analysis.subgroups import subgroups
+from gst.analysis.subgroups import grouping, subgroup_levels, subgroups
 from gst.layout import EARLY
 from gst.recipe import Recipe
 
 
 def regularization_tables(
-    results: Path, expected: Mapping[str, Recipe], el2n: bool
+    results: Path, expected: Mapping[str, Recipe], groups: int | None
 ) -> dict[str, pd.DataFrame]:
     """Return the tables of one benchmark of the regularization study.
 
     Args:
         results: The results folder.
         expected: The recipe of each run, by the text of its RunPath.
-        el2n: Whether the benchmark has EL2N scores, without which there are no subgroups.
+        groups: Into how many groups examples are split by their EL2N score; None if there are
+            no scores.
 
     Returns:
-        runs, jobs, selected, subgroups, el2n, left_out, pictures. Networks that were cut off
-        early, for weights to go back to, count among the jobs only.
+        runs, jobs, selected, subgroups, subgroup_levels, el2n, left_out, pictures. Networks that
+        were cut off early, for weights to go back to, count among the jobs only.
 
     Raises:
         ArtifactError: If a file is missing, damaged, or made with another recipe.
     """
-    found = list(read_runs(results, expected))
-    leaving_out = [run for run in found if run.recipe.left_out]
-    whole = [run for run in found if not run.recipe.left_out and run.path.method != EARLY]
-    runs = runs_table([*whole, *leaving_out])
-    chosen = selected(runs[runs["method"].isin({run.path.method for run in whole})])
-    pruned = {str(run.path): run.recipe for run in whole if run.path.method in ("dense", "pruned")}
-    scored = [run.path for run in found if run.path.method == "dense"] if el2n else []
+    group = grouping(results, groups) if groups else None
+    found = list(read_runs(results, expected, group))
+    trained = [run for run in found if run.path.method != EARLY]
+    leaving_out = [run for run in trained if run.recipe.left_out]
+    runs = runs_table(trained)
+    chosen = selected(runs[~runs["method"].isin({run.path.method for run in leaving_out})])
+    levels = subgroup_levels(trained, runs)
+    scored = [run.path for run in found if run.path.method == "dense"] if groups else []
     return {
         "runs": runs,
         "jobs": jobs_table(found),
         "selected": chosen,
-        "subgroups": subgroups(results, chosen if el2n else chosen.iloc[:0], runs),
+        "subgroups": subgroups(chosen, levels),
+        "subgroup_levels": levels,
         "el2n": el2n_table(results, scored),
         "left_out": left_out_table(results, leaving_out, runs),
-        "pictures": pictures_table(results, runs, pruned),
+        "pictures": pictures_table(results, runs, expected),
     }
 
 

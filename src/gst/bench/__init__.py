@@ -1,1 +1,1 @@
-"""Measurements of gst itself: how fast it trains, how well it finds a spectrum."""
+"""Measurements of gst itself: how fast it trains and analyses, how well it finds a spectrum."""

@@ -196,8 +196,8 @@ class Pictures:
                 "Training examples whose loss pruning raises most, worst first, at the sparsest "
                 "level that beats dense (the best pruned level where none does). Above each: the "
                 "label trained on, the original label where it was made wrong, and the training "
-                "loss of the dense and of the pruned network, in nats, mean over n seeds. Whether a label is "
-                "ambiguous is for the reader to see.",
+                "loss of the dense and of the pruned network, in nats, mean over n seeds. Whether "
+                "a label is ambiguous is for the reader to see.",
                 *sentences,
             ]
         )
