@@ -16,6 +16,7 @@ import torch
 
 from gst.artifacts import ArtifactError, read_weights, write_weights
 from gst.training.loop import TrainingState
+from gst.training.processes import ALONE, Processes
 
 
 class Interrupted(RuntimeError):
@@ -56,10 +57,13 @@ class Checkpoint:
         path: The file.
         code: Fingerprint of the code; a checkpoint of other code is not used.
         every: Seconds between two checkpoints.
+        processes: Those that train together. All pause after the same step, and the first writes.
     """
 
-    def __init__(self, path: Path, code: str, every: float = 60.0) -> None:
-        self.path, self.code, self.every = path, code, every
+    def __init__(
+        self, path: Path, code: str, every: float = 60.0, processes: Processes = ALONE
+    ) -> None:
+        self.path, self.code, self.every, self.processes = path, code, every, processes
         self.stop = StopRequest()
         self._written = time.monotonic()
 
@@ -76,18 +80,24 @@ class Checkpoint:
         Raises:
             Interrupted: If it was asked to stop.
         """
-        if self.stop.signal:
+        due = time.monotonic() - self._written > self.every
+        stop, due_anywhere = self.processes.largest(self.stop.signal, int(due))
+        if stop:
             self.save(state)
-            name = signal.Signals(self.stop.signal).name
+            self.processes.largest(0)  # No process ends before the first has written.
+            name = signal.Signals(stop).name
             raise Interrupted(
                 f"stopped by {name} in epoch {state.epoch} after step {state.step}; "
                 f"{self.path} holds the state, run the job again to go on"
             )
-        if time.monotonic() - self._written > self.every:
+        if due_anywhere:
             self.save(state)
 
     def save(self, state: TrainingState) -> None:
-        """Write the state."""
+        """Write the state, which all processes hold alike."""
+        self._written = time.monotonic()
+        if self.processes.rank:
+            return
         arrays = state.arrays()
         for slot, stacks in state.moments.items():
             for name, stack in stacks.items():
@@ -104,7 +114,6 @@ class Checkpoint:
             "rows": state.rows,
         }
         write_weights(self.path, arrays, {"key": self._key(state), "position": position})
-        self._written = time.monotonic()
 
     @torch.no_grad()
     def resume(self, state: TrainingState) -> bool:
