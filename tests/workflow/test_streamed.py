@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
+from gst.artifacts import read_json
+
 STUDY = {
     "name": "streamed",
     "results": "streamed",
@@ -34,7 +36,9 @@ STUDY = {
 }
 
 
-def test_a_streamed_study_runs(clone) -> None:
+def test_a_streamed_study_runs(clone, monkeypatch) -> None:
+    """Pruned training and scoring in one process, dense training in two."""
+    monkeypatch.setenv("GST_CPU_INSTEAD_OF_GPU", "1")
     rng = np.random.default_rng(0)
     for split, n in (("train", 4), ("test", 2)):
         for label in "abc":
@@ -47,7 +51,12 @@ def test_a_streamed_study_runs(clone) -> None:
     run = clone.root / f"streamed/runs/regularization/{place}/pruned/level-01/seeds-0-0"
     scores = clone.root / f"streamed/el2n/{place}/seeds-0-0.npz"
     targets = [str(path.relative_to(clone.root)) for path in (run / "run.json", scores)]
-    clone.succeed(*targets, "--configfile", clone.write(STUDY))
+    two = "--set-resources", "train_dense:gpu=2"
+    clone.succeed(*targets, *two, "--configfile", clone.write(STUDY))
+    dense = clone.root / f"streamed/runs/regularization/{place}/dense/level-00/seeds-0-0"
+    assert [read_json(folder / "run.json")["processes"] for folder in (dense, run)] == [2, 1]
+    log = clone.root / f"streamed/logs/runs/regularization/{place}/dense/level-00/seeds-0-0.log"
+    assert log.read_text().count("epoch 1/1") == 1
     with np.load(run / "examples.npz") as examples:
         assert examples["train_loss"].shape == (1, 12) and examples["test_correct"].shape == (1, 6)
     with np.load(scores) as found:
