@@ -73,12 +73,12 @@ def dataset(root: Path) -> Dataset:
 
 
 def start(
-    root: Path, folder: Path, processes: int, *, stop: int = 0, signal: str = "SIGTERM"
+    root: Path, folder: Path, processes: int, *, stop: int = 0
 ) -> subprocess.CompletedProcess[str]:
-    """Train in some processes; the last one gets a signal at a step, if one is given."""
+    """Train in some processes; the last one gets SIGTERM at a step, if one is given."""
     given = {
         "data": str(root / "index"), "root": str(root), "folder": str(folder),
-        "recipe": RECIPE, "stop": stop, "signal": signal,
+        "recipe": RECIPE, "stop": stop,
     }  # fmt: skip
     launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
     return subprocess.run(
@@ -119,7 +119,7 @@ def test_two_processes_equal_one(runs: dict[int, Path]) -> None:
     one, two = (contents(runs[n]) for n in (1, 2))
     assert one.keys() == two.keys()
     for name, expected in one.items():
-        np.testing.assert_allclose(two[name], expected, rtol=2e-3, atol=2e-4, err_msg=name)
+        np.testing.assert_allclose(two[name], expected, rtol=5e-4, atol=5e-5, err_msg=name)
     assert read_json(runs[2] / "run.json")["processes"] == 2
 
 
