@@ -102,7 +102,7 @@ def test_what_may_be_downloaded_or_is_shipped_is_available(tmp_path) -> None:
         ('{"kind": "npz", "train": "a.npz", "test": "b.npz"}', ["a.npz", "b.npz", "data_root"]),
         ('{"kind": "folders", "root": "photos"}', ["photos/train", "photos/test"]),
         ('{"kind": "imagenet", "size": 64}', ["imagenet/train", "imagenet/val"]),
-        ('{"kind": "imagenet"}', ["full-size ImageNet", "`size`"]),
+        ('{"kind": "imagenet"}', ["imagenet/train", "imagenet/val"]),
         ('{"kind": "module", "name": "fodlers"}', ["'fodlers'", "folders"]),
         ('{"kind": "module", "name": "folders"}', ["'folders' needs the option 'root'"]),
         (

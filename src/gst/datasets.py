@@ -57,8 +57,8 @@ class ImageNet(Frozen):
     root: str = "imagenet"
     """Folder that holds `train` and `val`."""
     size: Annotated[int, Field(ge=8, le=128)] | None = None
-    """Side, in pixels, of the square copy that is packed. Training on full-size ImageNet is not
-    there yet, so it must be given."""
+    """Side, in pixels, of a square copy that is packed. If null, full-size images are decoded while
+    a network trains, and cut to 224 pixels a side."""
 
 
 class Npz(Frozen):
@@ -84,6 +84,9 @@ class Folders(Frozen):
     size: PositiveInt | None = None
     """Side, in pixels, to which every image is scaled after its longer side is cut to a square.
     If not given, all images must have one size."""
+    stream: bool = False
+    """Decode images while a network trains, instead of packing them; `size` is then the side of
+    the inputs, 224 if not given."""
 
 
 class Module(Frozen):
@@ -163,6 +166,14 @@ def whole(source: DatasetSource) -> Whole:
     return source.of if isinstance(source, Subset) else source
 
 
+def streamed(source: DatasetSource) -> bool:
+    """Return whether a dataset's images are decoded while a network trains on them."""
+    origin = whole(source)
+    if isinstance(origin, Folders):
+        return origin.stream
+    return isinstance(origin, ImageNet) and origin.size is None
+
+
 def reader(source: DatasetSource) -> tuple[str, dict[str, Any]]:
     """Return the name in the registry `SOURCES` of what reads a source, and its options."""
     source = whole(source)
@@ -202,11 +213,6 @@ def check_available(source: DatasetSource, name: str, data_root: str | Path) -> 
         One message a fault, and none if all is well or can be downloaded.
     """
     origin = whole(source)
-    if isinstance(origin, ImageNet) and origin.size is None:
-        return [
-            f"{name}: training on full-size ImageNet is not there yet; "
-            "give a `size`, such as 64, to pack a square copy of that many pixels a side"
-        ]
     try:
         missing = [path for path in local_files(source, data_root) if not path.exists()]
     except KeyError as error:

@@ -142,9 +142,10 @@ class Training(Frozen):
     """Factor on the learning rate at each milestone."""
     warmup_epochs: NonNegativeInt = 0
     """Epochs over which the learning rate rises linearly, step by step, to its value."""
-    augment: Literal["none", "flip-crop"] = "none"
+    augment: Literal["none", "flip-crop", "resized-crop"] = "none"
     """Random changes of the training images. flip-crop: horizontal flip, and crop after padding
-    by 4."""
+    by 4. resized-crop, of streamed images: a part of random size and shape, scaled, and horizontal
+    flip, as torchvision's RandomResizedCrop."""
     input_std: Annotated[tuple[ReadableFraction, ...], Field(min_length=1)] | None = None
     """Standard deviation of each channel, in 0..1, that inputs are divided by; that of the
     training images if null."""

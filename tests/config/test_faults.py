@@ -487,6 +487,35 @@ def test_networks_without_filters_have_none_to_prune(faults: Faults) -> None:
     ]
 
 
+def test_streamed_images_are_not_measured_in_memory(faults: Faults) -> None:
+    found = faults("""
+        name: a
+        datasets: {photos: {kind: folders, root: photos, stream: true}}
+        benchmarks:
+          reg:
+            dataset: photos
+            training: {augment: flip-crop}
+            pruning: {score: snip}
+          stab:
+            dataset: photos
+            network: {dropout: 0.5}
+            training: {augment: resized-crop}
+        """)
+    expected = [
+        "training.augment: flip-crop is not for photos, whose images are streamed",
+        "pruning.score: snip needs images in memory; those of photos are streamed",
+        "flatness: needs images in memory; those of photos are streamed",
+        "network.dropout: found 0.5; needed: 0, since the images of photos are streamed",
+    ]
+    assert len(found) == len(expected)
+    assert all(any(text in fault for fault in found) for text in expected)
+
+
+def test_images_in_memory_have_no_resized_crops(faults: Faults) -> None:
+    (fault,) = faults("{name: a, benchmarks: {reg: {training: {augment: resized-crop}}}}")
+    assert "training.augment: resized-crop is not for digits, whose images are in memory" in fault
+
+
 def test_benchmarks_agree_on_the_kind_of_a_shared_figure(folder: Path, faults: Faults) -> None:
     other = (folder / "benchmarks/stab.yaml").read_text()
     (folder / "benchmarks/other.yaml").write_text(other)

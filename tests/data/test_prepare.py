@@ -174,7 +174,7 @@ def test_faults_of_both_splits_are_reported_at_once() -> None:
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        (BUILTIN["imagenet"], "give a `size`"),
+        (BUILTIN["imagenet"], "imagenet/train"),
         (Torchvision(kind="mnist", download=False), "download: true"),
         (Npz(kind="npz", train="no.npz", test="no.npz"), "no.npz"),
     ],

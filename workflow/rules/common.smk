@@ -37,9 +37,8 @@ PRUNED = sorted(
 LEAVING_OUT = sorted({path.method for path in LEFT_OUT.values()})
 TABLES = {
     "regularization": (
-LARGE = ("runs", "subgroup_levels", "curves", "spectra", "scans", "activations", "pictures")
-MERGED_OVER_BENCHMARKS = (
-    *("runs", "jobs", "selected", "subgroups", "subgroup_levels", "el2n", "left_out"),
+        *("runs", "jobs", "selected", "subgroups", "subgroup_levels", "el2n"),
+        *("left_out", "pictures"),
     ),
     "stability": (
         *("runs", "jobs", "curves", "flatness"),

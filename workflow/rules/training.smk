@@ -24,6 +24,7 @@ rule train_dense:
         recipe=lambda wildcards: recipe_of(wildcards).canonical(),
         code=training_code,
         checkpoints=machine(f"{study.results}/checkpoints"),
+        data_root=machine(study.data_root),
     message:
         "Training {wildcards.benchmark} at {wildcards.percent}% noise: {wildcards.method}, "
         "level {wildcards.level}, {wildcards.cohort}"

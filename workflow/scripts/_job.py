@@ -24,10 +24,11 @@ def logged(log: str, threads: int | None = None) -> Iterator[None]:
     Raises:
         SystemExit: With status 1, when the job fails; the log says why.
     """
-    with open(log, "w") as file:
-        for stream in (sys.stdout, sys.stderr):
-            stream.flush()
-            os.dup2(file.fileno(), stream.fileno())
+    if "GST_LAUNCHED" not in os.environ:  # A launched process has the streams of its launcher.
+        with open(log, "w") as file:
+            for stream in (sys.stdout, sys.stderr):
+                stream.flush()
+                os.dup2(file.fileno(), stream.fileno())
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     try:
         if threads is not None:

@@ -44,7 +44,8 @@ def pictures_table(
 
     The level is the sparsest that is better than dense, or the optimal one where none is. Losses
     are means over those seeds that train on the first seed's labels: over all seeds without
-    label noise, over the first seed with it, since every seed draws its own wrong labels.
+    label noise, over the first seed with it, since every seed draws its own wrong labels. Streamed
+    images are not in the results folder, so that there are no pictures of them.
 
     Args:
         results: The results folder.
@@ -72,6 +73,8 @@ def pictures_table(
         recipe = here[cohorts[0][0]]
         folder = results / "data" / recipe.dataset
         info = read_json(folder / "dataset.json")
+        if info.get("stream"):
+            continue
         split, _ = read_npz(folder / "train.npz", {"images": ("u", 4), "labels": ("i", 1)})
         given = split["labels"]
         if noise:

@@ -24,7 +24,7 @@ from gst.config.benchmarks import (
 )
 from gst.config.faults import Fault, Steps, nearest
 from gst.config.reading import objections
-from gst.datasets import SOURCES, DatasetSource, reader
+from gst.datasets import SOURCES, DatasetSource, reader, streamed
 from gst.layout import EARLY, percent_text
 from gst.recipe import (
     Activations,
@@ -83,6 +83,68 @@ def _dataset_is_known(dataset: str, datasets: Collection[str]) -> Faults:
     if dataset not in datasets:
         near = nearest(dataset, datasets) or "."
         yield Fault(("dataset",), f"no dataset {dataset!r}{near} Known: {', '.join(datasets)}")
+
+
+def _augmentation_fits(
+    dataset: str, datasets: Mapping[str, DatasetSource], training: Training
+) -> Faults:
+    if dataset not in datasets:
+        return
+    wrong = "flip-crop" if streamed(datasets[dataset]) else "resized-crop"
+    if training.augment == wrong:
+        kind = "streamed" if streamed(datasets[dataset]) else "in memory"
+        yield Fault(
+            ("training", "augment"), f"{wrong} is not for {dataset}, whose images are {kind}"
+        )
+
+
+def _dropout_is_of_images_in_memory(
+    dataset: str, datasets: Mapping[str, DatasetSource], network: Network
+) -> Faults:
+    if network.dropout and dataset in datasets and streamed(datasets[dataset]):
+        yield Fault(
+            ("network", "dropout"),
+            f"found {network.dropout:g}; needed: 0, since the images of {dataset} are streamed to "
+            "processes that would each drop units of their own",
+        )
+
+
+def _measured_images_are_in_memory(
+    dataset: str,
+    datasets: Mapping[str, DatasetSource],
+    flatness: Flatness | None,
+    activations: Activations | None,
+    variants: Mapping[str, Variant | None],
+) -> Faults:
+    if dataset not in datasets or not streamed(datasets[dataset]):
+        return
+    for name, given in (("flatness", flatness), ("activations", activations)):
+        if given:
+            yield Fault((name,), f"needs images in memory; those of {dataset} are streamed")
+    for name, variant in variants.items():
+        score = variant and entries(SCORES[variant.kind]).get(variant.score)
+        if score and score.facts.get("watches"):
+            yield Fault(
+                ("variants", name, "score"),
+                f"{score.name} watches whole batches; those of {dataset} are streamed",
+            )
+
+
+def _gradients_are_of_images_in_memory(
+    dataset: str,
+    datasets: Mapping[str, DatasetSource],
+    pruning: WeightPruning,
+    ablations: dict[str, WeightPruning] | None,
+) -> Faults:
+    if dataset not in datasets or not streamed(datasets[dataset]):
+        return
+    for path, chain in _chains(pruning, ablations):
+        score = entries(SCORES[chain.kind]).get(chain.score)
+        if score and score.facts.get("gradient"):
+            yield Fault(
+                (*path, "score"),
+                f"{chain.score} needs images in memory; those of {dataset} are streamed",
+            )
 
 
 def _model_is_registered(network: Network) -> Faults:
@@ -357,6 +419,8 @@ def _filters(network: Network) -> tuple[int, ...]:
 STUDY: tuple[Check, ...] = (_source_is_registered, _figures_have_one_kind, _noise_maps_agree)
 _EITHER: tuple[Check, ...] = (
     _dataset_is_known,
+    _augmentation_fits,
+    _dropout_is_of_images_in_memory,
     _model_is_registered,
     _cohorts_are_whole,
     _inferred_keys_exist,
@@ -371,11 +435,18 @@ BENCHMARK: dict[type[RegularizationBenchmark | StabilityBenchmark], tuple[Check,
         _ablations_have_names_of_their_own,
         _leaving_out_fits,
         _weight_scores_are_registered,
+        _gradients_are_of_images_in_memory,
         _rewinding_fits,
         _weights_rewind_past_the_warmup,
         _el2n_fits,
         _widths_fit,
         _regularization_figures_fit,
     ),
-    StabilityBenchmark: (*_EITHER, _variants_fit, _flatness_fits, _stability_figures_fit),
+    StabilityBenchmark: (
+        *_EITHER,
+        _variants_fit,
+        _flatness_fits,
+        _measured_images_are_in_memory,
+        _stability_figures_fit,
+    ),
 }

@@ -13,6 +13,14 @@ from gst.data.splits import Split
 
 
 @dataclass(frozen=True)
+class Stream:
+    """Where the images of a streamed dataset are, and how large inputs are."""
+
+    folder: Path
+    size: int
+
+
+@dataclass(frozen=True)
 class Dataset:
     """A prepared dataset."""
 
@@ -24,10 +32,14 @@ class Dataset:
     """Mean of the training pixels, scaled to 0..1, a channel."""
     std: tuple[float, ...]
     """Standard deviation of the training pixels, scaled to 0..1, a channel."""
+    stream: Stream | None = None
+    """If its images are decoded while training; the splits then hold their files."""
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """Channels, height and width of an image."""
+        """Channels, height and width of an input."""
+        if self.stream:
+            return len(self.mean), self.stream.size, self.stream.size
         channels, height, width = self.train.images.shape[1:]
         return channels, height, width
 
@@ -44,17 +56,21 @@ class LabelDraw:
     """The seed of each of the R draws."""
 
 
-def load(folder: str | Path) -> Dataset:
+def load(folder: str | Path, data_root: str | Path | None = None) -> Dataset:
     """Read a prepared dataset.
 
     Args:
         folder: Holds train.npz, test.npz and dataset.json.
+        data_root: Folder below which data lie; None refuses streamed datasets.
 
     Raises:
         ArtifactError: If a file is missing or damaged, or they do not belong together.
     """
     folder = Path(folder)
     info = read_json(folder / "dataset.json")
+    streamed = info.get("stream")
+    if streamed and data_root is None:
+        raise ArtifactError(f"{folder}: its images are streamed; this job needs them in memory")
     try:
         return Dataset(
             name=info["name"],
@@ -63,17 +79,23 @@ def load(folder: str | Path) -> Dataset:
             classes=tuple(info["classes"]),
             mean=tuple(info["mean"]),
             std=tuple(info["std"]),
+            stream=Stream(Path(data_root or "", streamed["folder"]), streamed["size"])
+            if streamed
+            else None,
         )
     except (KeyError, TypeError) as error:
         raise ArtifactError(f"{folder / 'dataset.json'}: no sound entry {error}") from error
 
 
 def _split(path: Path, info: dict[str, Any], n: int) -> Split:
-    arrays, _ = read_npz(path, {"images": ("u", 4), "labels": ("i", 1)})
-    images, labels = arrays["images"], arrays["labels"]
-    if images.shape != (n, *info["shape"]) or len(labels) != n:
+    name, kind, shape = "images", ("u", 4), (n, *info["shape"])
+    if info.get("stream"):
+        name, kind, shape = "files", ("S", 1), (n,)
+    arrays, _ = read_npz(path, {name: kind, "labels": ("i", 1)})
+    images, labels = arrays[name], arrays["labels"]
+    if images.shape != shape or len(labels) != n:
         raise ArtifactError(
-            f"{path}: dataset.json says {n} images of shape {info['shape']}, found images of "
+            f"{path}: dataset.json says {n} {name} of shape {list(shape[1:])}, found {name} of "
             f"shape {images.shape} and {len(labels)} labels; prepare the dataset again"
         )
     return Split(images, labels, str(path))

@@ -17,6 +17,9 @@ from gst.registry import load
 
 BLOCK = 4096
 """Images that are looked at at once."""
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+"""Of each channel of ImageNet's training images, in 0..1, as torchvision states them; streamed
+images are normalised by these."""
 
 
 def prepare(source: DatasetSource, name: str, data_root: str | Path, folder: str | Path) -> None:
@@ -36,6 +39,9 @@ def prepare(source: DatasetSource, name: str, data_root: str | Path, folder: str
     if missing := check_available(source, name, data_root):
         raise ArtifactError("\n".join(missing))
     raw = read(source, Path(data_root))
+    if raw.size:
+        write_index(raw if not isinstance(source, Subset) else cut(raw, source), name, folder)
+        return
     identical = validate(raw, name)
     if isinstance(source, Subset):
         raw = cut(raw, source)
@@ -60,6 +66,34 @@ def prepare(source: DatasetSource, name: str, data_root: str | Path, folder: str
             "sha256": {"train": sha256(raw.train), "test": sha256(raw.test)},
             "source": raw.source,
             "identical_across_splits": identical,
+        },
+    )
+
+
+def write_index(raw: Raw, name: str, folder: Path) -> None:
+    """Write a streamed dataset: the files and labels of each split, and no pixels.
+
+    Raises:
+        ArtifactError: If it has fewer than two classes, or one without training images.
+    """
+    faults = [*_class_faults(raw), *_empty_classes(raw)]
+    if faults:
+        raise ArtifactError("\n".join(f"{name}: {fault}" for fault in faults))
+    for split, file in ((raw.train, "train.npz"), (raw.test, "test.npz")):
+        write_npz(folder / file, {"files": split.images, "labels": split.labels}, {"dataset": name})
+    write_json(
+        folder / "dataset.json",
+        {
+            "name": name,
+            "classes": list(raw.classes),
+            "shape": [3, raw.size, raw.size],
+            "mean": list(IMAGENET_MEAN),
+            "std": list(IMAGENET_STD),
+            "train": len(raw.train),
+            "test": len(raw.test),
+            "sha256": {"train": sha256(raw.train), "test": sha256(raw.test)},
+            "source": raw.source,
+            "stream": {"folder": raw.folder, "size": raw.size},
         },
     )
 
@@ -93,8 +127,7 @@ def validate(raw: Raw, name: str) -> int:
         *_split_faults(raw.train, raw.classes),
         *_split_faults(raw.test, raw.classes),
     ]
-    if len(raw.classes) < 2:
-        faults.append(f"{raw.train.origin}: a dataset has at least 2 classes, found {raw.classes}")
+    faults += _class_faults(raw)
     if not faults:
         faults = list(_dataset_faults(raw))
     identical = 0 if faults else _identical(raw.train.images, raw.test.images)
@@ -136,6 +169,24 @@ def _split_faults(split: Split, classes: tuple[str, ...]) -> Iterator[str]:
         )
 
 
+def _class_faults(raw: Raw) -> Iterator[str]:
+    """Find out whether there are too few classes."""
+    if len(raw.classes) < 2:
+        yield f"{raw.train.origin}: a dataset has at least 2 classes, found {raw.classes}"
+
+
+def _empty_classes(raw: Raw) -> Iterator[str]:
+    """Find classes without training examples."""
+    train = raw.train
+    empty = np.flatnonzero(np.bincount(train.labels, minlength=len(raw.classes)) == 0)
+    if len(empty):
+        names = ", ".join(f"{k} ({raw.classes[k]})" for k in empty[:5])
+        yield (
+            f"{train.origin}: no training example of {len(empty)} of the {len(raw.classes)} "
+            f"classes: {names}{', ...' if len(empty) > 5 else ''}; add some, or leave the class out"
+        )
+
+
 def _dataset_faults(raw: Raw) -> Iterator[str]:
     """Find what is wrong with two splits that are each sound."""
     train, test = raw.train, raw.test
@@ -144,13 +195,7 @@ def _dataset_faults(raw: Raw) -> Iterator[str]:
             f"{test.origin}: images of shape {test.images.shape[1:]}, but those of {train.origin} "
             f"have {train.images.shape[1:]} (channels, height, width); make them equal"
         )
-    empty = np.flatnonzero(np.bincount(train.labels, minlength=len(raw.classes)) == 0)
-    if len(empty):
-        names = ", ".join(f"{k} ({raw.classes[k]})" for k in empty[:5])
-        yield (
-            f"{train.origin}: no training example of {len(empty)} of the {len(raw.classes)} "
-            f"classes: {names}{', ...' if len(empty) > 5 else ''}; add some, or leave the class out"
-        )
+    yield from _empty_classes(raw)
     for channel in range(train.images.shape[1]):
         if (train.images[:, channel] == train.images[0, channel, 0, 0]).all():
             yield (

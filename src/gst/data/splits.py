@@ -13,7 +13,7 @@ class Split:
     """The training or the test examples of a dataset."""
 
     images: np.ndarray
-    """[N, C, H, W], uint8."""
+    """[N, C, H, W], uint8; of a streamed dataset the files instead, bytes [N]."""
     labels: np.ndarray
     """[N], the classes 0, 1, ..."""
     origin: str
@@ -36,3 +36,7 @@ class Raw(NamedTuple):
     """Names of the labels 0, 1, ..."""
     source: str
     """Where the data come from, for readers of the results."""
+    size: int | None = None
+    """Side of the inputs of a streamed dataset; None if its images are in memory."""
+    folder: str = ""
+    """Of a streamed dataset, what its files' paths begin from, below `data_root`."""

@@ -156,6 +156,10 @@ class Pictures:
         """Draw the images of each benchmark and noise in rows, worst first."""
         table = table.astype({"given": str, "original": str})
         cells = [(key, cell.sort_values("rank")) for key, cell in groups(table, *CELL)]
+        if not cells:
+            figure = Figure(figsize=(4, 1))
+            figure.text(0.5, 0.5, "no pruned network, or no images in memory", ha="center")
+            return figure
         lines = [ceil(len(cell) / ACROSS) for _, cell in cells]
         height = 1.35 * sum(lines) + 0.45 * len(cells) + 0.3
         figure = Figure(figsize=(1.15 * ACROSS, height), layout="constrained")

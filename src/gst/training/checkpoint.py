@@ -17,6 +17,7 @@ import torch
 
 from gst.artifacts import ArtifactError, read_weights, write_weights
 from gst.training.loop import TrainingState
+from gst.training.processes import ALONE, Processes
 
 
 class Interrupted(RuntimeError):
@@ -59,12 +60,18 @@ class Checkpoint:
         left_out: Which examples are not trained on, bool [R, N]; a checkpoint of others is not
             used.
         every: Seconds between two checkpoints.
+        processes: Those that train together. All pause after the same step, and the first writes.
     """
 
     def __init__(
-        self, path: Path, code: str, left_out: np.ndarray | None = None, every: float = 60.0
+        self,
+        path: Path,
+        code: str,
+        left_out: np.ndarray | None = None,
+        every: float = 60.0,
+        processes: Processes = ALONE,
     ) -> None:
-        self.path, self.code, self.every = path, code, every
+        self.path, self.code, self.every, self.processes = path, code, every, processes
         self.left_out = None if left_out is None else sha256(left_out.tobytes()).hexdigest()
         self.stop = StopRequest()
         self._written = time.monotonic()
@@ -83,18 +90,24 @@ class Checkpoint:
         Raises:
             Interrupted: If it was asked to stop.
         """
-        if self.stop.signal:
+        due = time.monotonic() - self._written > self.every
+        stop, due_anywhere = self.processes.largest(self.stop.signal, int(due))
+        if stop:
             self.save(state)
-            name = signal.Signals(self.stop.signal).name
+            self.processes.largest(0)  # No process ends before the first has written.
+            name = signal.Signals(stop).name
             raise Interrupted(
                 f"stopped by {name} in epoch {state.epoch} after step {state.step}; "
                 f"{self.path} holds the state, run the job again to go on"
             )
-        if time.monotonic() - self._written > self.every:
+        if due_anywhere:
             self.save(state)
 
     def save(self, state: TrainingState) -> None:
-        """Write the state."""
+        """Write the state, which all processes hold alike."""
+        self._written = time.monotonic()
+        if self.processes.rank:
+            return
         arrays = state.arrays()
         for slot, stacks in state.moments.items():
             for name, stack in stacks.items():
@@ -111,9 +124,7 @@ class Checkpoint:
             "rows": state.rows,
         }
         write_weights(self.path, arrays, {"key": self._key(state), "position": position})
-        self._written = time.monotonic()
 
-    @torch.no_grad()
     def resume(self, state: TrainingState) -> bool:
         """Take the state of the checkpoint, if there is one that fits.
 
@@ -122,7 +133,21 @@ class Checkpoint:
 
         Returns:
             Whether the state was taken.
+
+        Raises:
+            ArtifactError: If the processes that train together found different checkpoints.
         """
+        taken = self._resume(state)
+        place = (int(taken), state.epoch, state.step)
+        if self.processes.largest(*place, *(-n for n in place)) != [*place, *(-n for n in place)]:
+            raise ArtifactError(
+                f"{self.path}: not all processes found the same checkpoint; it must lie on a disk "
+                "that all of them share, see `results` of the study"
+            )
+        return taken
+
+    @torch.no_grad()
+    def _resume(self, state: TrainingState) -> bool:
         if not self.path.exists():
             return False
         try:

@@ -6,7 +6,8 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -17,12 +18,48 @@ from gst.data.loaded import Dataset
 from gst.pruning.mask import Masks, count
 from gst.randomness import generator, key
 from gst.recipe import Recipe, Training
+from gst.training.batch_norm import share_batch_norms
 from gst.training.cohort import Cohort, initial_keys, prunable
 from gst.training.evaluate import casting, evaluate, losses
 from gst.training.interventions import Intervention
 from gst.training.optimisers import Optimiser, learning_rate
+from gst.training.processes import ALONE, Processes
 
 Row = dict[str, Any]
+Measure = Callable[[Tensor, Tensor], tuple[Tensor, ...]]
+"""Maps inputs [N, C, H, W] and labels [R, N] to tensors [R, N]."""
+
+
+class Batches(Protocol):
+    """One epoch of batches, of each the share of this process."""
+
+    def __len__(self) -> int:
+        """Return the number of batches."""
+
+    def __getitem__(self, step: int) -> tuple[Tensor, Tensor]:
+        """Return the inputs [R, B, C, H, W] and labels [R, B] of a step."""
+
+
+class Data(Protocol):
+    """What a run trains on and is measured on."""
+
+    labels: Tensor
+    test_labels: Tensor
+    selection: Tensor
+    processes: Processes
+
+    @property
+    def trained(self) -> int:
+        """Number of examples that a replicate trains on."""
+
+    def epoch(self, recipe: Recipe, seeds: tuple[int, ...], epoch: int) -> Batches:
+        """Return the batches of an epoch."""
+
+    def over_train(self, measure: Measure) -> Sequence[Tensor]:
+        """Return what is measured on every training image, not augmented."""
+
+    def over_test(self, measure: Measure) -> Sequence[Tensor]:
+        """Return what is measured on every test image."""
 
 
 @dataclass
@@ -46,6 +83,7 @@ class DeviceData:
     selection: Tensor
     normalise: Normalise
     kept: Tensor | None = None
+    processes: Processes = ALONE
 
     @classmethod
     def load(
@@ -65,18 +103,15 @@ class DeviceData:
             device: Where it goes.
             left_out: Which examples are not trained on, bool [R, N], equally many a replicate.
         """
-        examples = len(dataset.test.labels)
-        selection = np.zeros(examples, dtype=bool)
-        selection[generator(0, "selection").permutation(examples)[: examples // 2]] = True
         normalise = Normalise.of(dataset, training, device)
         return cls(
             to_device(dataset.train.images, device),
             to_device(labels, device),
             normalise(to_device(dataset.test.images, device)),
             to_device(dataset.test.labels, device),
-            to_device(selection, device),
+            to_device(selecting(len(dataset.test)), device),
             normalise,
-            None if left_out is None else to_device(_kept(left_out), device),
+            None if left_out is None else to_device(kept_examples(left_out), device),
         )
 
     @property
@@ -87,6 +122,35 @@ class DeviceData:
     def train_inputs(self) -> Tensor:
         """Return the normalised training images, not augmented."""
         return self.normalise(self.images)
+
+    def epoch(self, recipe: Recipe, seeds: tuple[int, ...], epoch: int) -> Batches:
+        """Return the batches of an epoch."""
+        return EpochBatches(
+            self.images,
+            self.labels,
+            seeds=seeds,
+            level=recipe.level,
+            epoch=epoch,
+            batch_size=recipe.training.batch_size,
+            augment=recipe.training.augment,
+            normalise=self.normalise,
+            kept=self.kept,
+        )
+
+    def over_train(self, measure: Measure) -> Sequence[Tensor]:
+        """Return what is measured on every training image, not augmented."""
+        return measure(self.train_inputs(), self.labels)
+
+    def over_test(self, measure: Measure) -> Sequence[Tensor]:
+        """Return what is measured on every test image."""
+        return measure(self.test_inputs, self.test_labels)
+
+
+def selecting(examples: int) -> np.ndarray:
+    """Return which half of the test examples selects, bool [M]."""
+    selection = np.zeros(examples, dtype=bool)
+    selection[generator(0, "selection").permutation(examples)[: examples // 2]] = True
+    return selection
 
 
 class TrainingState:
@@ -196,7 +260,7 @@ class TrainingState:
 
 def train(
     state: TrainingState,
-    data: DeviceData,
+    data: Data,
     intervention: Intervention,
     *,
     rewound: Mapping[str, np.ndarray] | None = None,
@@ -215,7 +279,10 @@ def train(
         progress: Called with each finished epoch's rows.
     """
     settings = state.recipe.training
-    cohort, leaves = state.cohort, state.cohort.leaves
+    cohort, leaves, processes = state.cohort, state.cohort.leaves, data.processes
+    if processes.size > 1:
+        for module in cohort.modules:
+            share_batch_norms(module, processes)
     intervention.attach(state)
     if not state.rows:
         started = time.perf_counter()
@@ -227,17 +294,7 @@ def train(
             state.set_masks(state.masks)
     while state.epoch < settings.epochs:
         started = time.perf_counter()
-        batches = EpochBatches(
-            data.images,
-            data.labels,
-            seeds=state.seeds,
-            level=state.recipe.level,
-            epoch=state.epoch,
-            batch_size=settings.batch_size,
-            augment=settings.augment,
-            normalise=data.normalise,
-            kept=data.kept,
-        )
+        batches = data.epoch(state.recipe, state.seeds, state.epoch)
         cohort.train()
         for step in range(state.step, len(batches)):
             if state.recipe.network.dropout:
@@ -247,13 +304,15 @@ def train(
             with casting(inputs.device, settings.precision):
                 logits = cohort(inputs)
             loss = losses(logits, labels)
-            grads = list(torch.autograd.grad(loss.mean(1).sum(), leaves))
+            first = step * settings.batch_size
+            span = slice(first, min(first + settings.batch_size, state.loss.shape[1]))
+            size = span.stop - span.start
+            grads = list(torch.autograd.grad(loss.sum() / size, leaves))
+            processes.add_up(grads)
             lr = learning_rate(settings, state.epoch, step, len(batches))
             state.optimiser.step(grads, lr, state.leaf_masks)
-            first = step * settings.batch_size
-            span = slice(first, first + labels.shape[1])
-            state.loss[:, span] = loss.detach()
-            state.correct[:, span] = logits.detach().argmax(2) == labels
+            state.loss[:, span] = processes.whole(loss.detach(), size)
+            state.correct[:, span] = processes.whole(logits.detach().argmax(2) == labels, size)
             intervention.after_step(state)
             state.step = step + 1
             pause(state)
@@ -268,15 +327,14 @@ def train(
         pause(state)
 
 
-def _kept(left_out: np.ndarray) -> np.ndarray:
-    """Return the examples that are not left out, [R, K], in order."""
+def kept_examples(left_out: np.ndarray) -> np.ndarray:
+    """Return the examples that are not left out, [R, K], in order, of bool [R, N]."""
     return np.stack([np.flatnonzero(~row) for row in left_out])
 
 
-def _measure(state: TrainingState, data: DeviceData) -> dict[str, list[float]]:
-    loss, correct = evaluate(
-        state.cohort, data.test_inputs, data.test_labels, state.recipe.training.precision
-    )
+def _measure(state: TrainingState, data: Data) -> dict[str, list[float]]:
+    precision = state.recipe.training.precision
+    loss, correct = data.over_test(partial(evaluate, state.cohort, precision=precision))
     right = correct.double()
     return {
         "test_loss": [row.double().mean().item() for row in loss],
@@ -288,7 +346,7 @@ def _measure(state: TrainingState, data: DeviceData) -> dict[str, list[float]]:
 
 def _record(
     state: TrainingState,
-    data: DeviceData,
+    data: Data,
     before: dict[str, list[float]],
     targets: int,
     started: float,

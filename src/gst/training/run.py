@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,6 @@ from gst.artifacts import (
     write_table,
     write_weights,
 )
-from gst.data.device import to_device
 from gst.data.loaded import Dataset, LabelDraw
 from gst.layout import snapshot_name
 from gst.pruning.size import parameters_left
@@ -34,8 +34,10 @@ from gst.recipe import LeaveOut, Network, Recipe, jsonable
 from gst.training import interventions
 from gst.training.checkpoint import Checkpoint
 from gst.training.cohort import prunable
+from gst.training.data import load_data
 from gst.training.evaluate import evaluate
-from gst.training.loop import DeviceData, Row, TrainingState, train
+from gst.training.loop import Data, Row, TrainingState, train
+from gst.training.processes import ALONE, Processes
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,7 @@ class Job:
         start: weights.safetensors of the level before, for levels after level 0.
         early: weights.safetensors of the network that the recipe rewinds to, if it is trained.
         left_out: File that lists the examples that the recipe leaves out, if it does.
+        processes: Those that train together; the first writes.
     """
 
     recipe: Recipe
@@ -63,6 +66,7 @@ class Job:
     start: Path | None = None
     early: Path | None = None
     left_out: Path | None = None
+    processes: Processes = ALONE
 
 
 def run(job: Job, dataset: Dataset, labels: LabelDraw) -> None:
@@ -74,7 +78,7 @@ def run(job: Job, dataset: Dataset, labels: LabelDraw) -> None:
             those of the recipe and of the seeds.
         Interrupted: If the process was asked to stop; a checkpoint is left.
     """
-    started, clock = datetime.now(UTC), time.perf_counter()
+    started, clock, first = datetime.now(UTC), time.perf_counter(), job.processes.rank == 0
     if list(labels.seeds) != list(job.seeds):
         raise ArtifactError(
             f"the labels were drawn for the seeds {list(labels.seeds)}, not {list(job.seeds)}"
@@ -82,11 +86,13 @@ def run(job: Job, dataset: Dataset, labels: LabelDraw) -> None:
     left_out = None
     if job.recipe.left_out:
         left_out = _read_left_out(job, job.recipe.left_out, len(dataset.train))
-    data = DeviceData.load(dataset, labels.labels, job.recipe.training, job.device, left_out)
+    data = load_data(
+        dataset, labels.labels, job.recipe.training, job.device, job.processes, left_out
+    )
     state = TrainingState(
         job.recipe, job.seeds, len(dataset.classes), dataset.shape, data.trained, job.device
     )
-    checkpoint = Checkpoint(job.checkpoint, job.code, left_out)
+    checkpoint = Checkpoint(job.checkpoint, job.code, left_out, processes=job.processes)
     rewound = _rewound(job, state)
     with checkpoint.stop.listening():
         before = job.recipe.previous()
@@ -99,9 +105,14 @@ def run(job: Job, dataset: Dataset, labels: LabelDraw) -> None:
             interventions.make(job.recipe),
             rewound=rewound,
             pause=checkpoint.pause,
-            progress=_progress(job.recipe),
+            progress=_progress(job.recipe) if first else lambda rows: None,
         )
-    _write(job, state, data, dataset, left_out)
+    measured = _measure_examples(state, data)
+    if not first:
+        return
+    if left_out is not None:
+        measured["left_out"] = left_out
+    _write(job, state, measured)
     _write_record(
         job,
         state,
@@ -180,13 +191,19 @@ def _progress(recipe: Recipe) -> Callable[[list[Row]], None]:
     return show
 
 
-def _write(
-    job: Job,
-    state: TrainingState,
-    data: DeviceData,
-    dataset: Dataset,
-    left_out: np.ndarray | None,
-) -> None:
+def _measure_examples(state: TrainingState, data: Data) -> dict[str, np.ndarray]:
+    measure = partial(evaluate, state.cohort, precision=state.recipe.training.precision)
+    train_loss, train_correct = data.over_train(measure)
+    test_loss, test_correct = data.over_test(measure)
+    return {
+        "train_loss": train_loss.cpu().numpy(),
+        "train_correct": train_correct.bool().cpu().numpy(),
+        "test_loss": test_loss.cpu().numpy(),
+        "test_correct": test_correct.bool().cpu().numpy(),
+    }
+
+
+def _write(job: Job, state: TrainingState, measured: dict[str, np.ndarray]) -> None:
     import pandas as pd
 
     meta = {"recipe": jsonable(job.recipe), "seeds": list(job.seeds)}
@@ -194,22 +211,9 @@ def _write(
         write_weights(job.folder / snapshot_name(epoch), arrays, {**meta, "epoch": epoch})
     write_weights(job.folder / "weights.safetensors", state.arrays(), meta)
     write_table(job.folder / "epochs.parquet", pd.DataFrame(state.rows))
-    precision = job.recipe.training.precision
-    train_loss, train_correct = evaluate(state.cohort, data.train_inputs(), data.labels, precision)
-    test_loss, test_correct = evaluate(
-        state.cohort, data.test_inputs, to_device(dataset.test.labels, job.device), precision
-    )
-    measured = {
-        "train_loss": train_loss,
-        "train_correct": train_correct,
-        "test_loss": test_loss,
-        "test_correct": test_correct,
-    }
     write_npz(
         job.folder / "examples.npz",
-        {name: array.cpu().numpy() for name, array in measured.items()}
-        | {"seeds": np.array(job.seeds, dtype=np.int64)}
-        | ({} if left_out is None else {"left_out": left_out}),
+        measured | {"seeds": np.array(job.seeds, dtype=np.int64)},
         {**meta, "unit": "nats", "when": "final weights, evaluation mode, not augmented"},
     )
 
@@ -253,6 +257,7 @@ def _write_record(job: Job, state: TrainingState, dataset: Dataset, **times: Any
             "peak_memory_mb": round(peak, 1),
             "energy_joules": None,
             "threads": torch.get_num_threads(),
+            "processes": job.processes.size,
             "device": str(job.device),
             **times,
             **provenance.environment(gpu),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -19,11 +20,13 @@ COLOUR = {"RGB", "RGBA", "LA", "P", "CMYK", "YCbCr"}
 
 
 @register("folders", needs=("{root}/train", "{root}/test"))
-def folders(data_root: Path, *, root: str, size: int | None) -> Raw:
+def folders(data_root: Path, *, root: str, size: int | None, stream: bool = False) -> Raw:
     """Return the images below root/train and root/test (see gst.datasets.Folders).
 
     They are grey if all of them are, else colour; transparency is dropped.
     """
+    if stream:
+        return list_folders(data_root, root, ("train", "test"), size or 224, root)
     return read_folders(data_root / root, ("train", "test"), size, root)
 
 
@@ -39,12 +42,7 @@ def read_folders(root: Path, names: tuple[str, str], size: int | None, source: s
     Raises:
         ArtifactError: If a class folder or image is missing, damaged or unlike the others.
     """
-    train, test = (root / name for name in names)
-    classes = _classes(train)
-    unknown = sorted(set(_classes(test)) - set(classes))
-    if unknown:
-        raise ArtifactError(f"{test}: the classes {', '.join(unknown)} are not in {train}")
-    files = {split: _files(split, classes) for split in (train, test)}
+    classes, files = _listed(root, names)
     every = [path for paths, _ in files.values() for path in paths]
     shape, mode = _common(every, size)
     splits = []
@@ -54,6 +52,43 @@ def read_folders(root: Path, names: tuple[str, str], size: int | None, source: s
             image[...] = _decode(path, mode, size)
         splits.append(Split(images, np.array(labels, np.int64), str(split)))
     return Raw(splits[0], splits[1], tuple(classes), source)
+
+
+def list_folders(data_root: Path, root: str, names: tuple[str, str], size: int, source: str) -> Raw:
+    """List two splits of class folders, whose images are decoded while a network trains.
+
+    Args:
+        data_root: Folder below which data lie.
+        root: Folder of the two splits, below it.
+        names: Folders of the training and the test split.
+        size: Side of the inputs in pixels.
+        source: Text for readers of the results.
+
+    Raises:
+        ArtifactError: If a class folder is missing, or holds no image files.
+    """
+    classes, files = _listed(data_root / root, names)
+    train, test = (
+        Split(
+            np.array([os.fsencode(path.relative_to(data_root / root)) for path in paths]),
+            np.array(labels, np.int64),
+            str(split),
+        )
+        for split, (paths, labels) in files.items()
+    )
+    return Raw(train, test, tuple(classes), source, size, root)
+
+
+def _listed(
+    root: Path, names: tuple[str, str]
+) -> tuple[list[str], dict[Path, tuple[list[Path], list[int]]]]:
+    """Return the classes, and of each split the files and labels."""
+    train, test = (root / name for name in names)
+    classes = _classes(train)
+    unknown = sorted(set(_classes(test)) - set(classes))
+    if unknown:
+        raise ArtifactError(f"{test}: the classes {', '.join(unknown)} are not in {train}")
+    return classes, {split: _files(split, classes) for split in (train, test)}
 
 
 def _classes(split: Path) -> list[str]:

@@ -12,7 +12,7 @@ from gst import registry
 from gst.recipe import Recipe
 
 if TYPE_CHECKING:
-    from gst.training.loop import DeviceData, TrainingState
+    from gst.training.loop import Data, TrainingState
 
 
 class Intervention:
@@ -26,7 +26,7 @@ class Intervention:
     def attach(self, state: TrainingState) -> None:
         """Make ready for a run that begins or goes on, such as by watching its modules."""
 
-    def before_first_step(self, state: TrainingState, data: DeviceData) -> int:
+    def before_first_step(self, state: TrainingState, data: Data) -> int:
         """Act on the cohort before a run's first step; `data` is what it trains on."""
         return 0
 

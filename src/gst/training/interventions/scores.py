@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from gst import registry
 from gst.pruning.weight_scores import Weights
 from gst.randomness import key
-from gst.training.loop import DeviceData, TrainingState
+from gst.training.loop import Data, DeviceData, TrainingState
 
 SCORES = "gst.pruning.weight_scores"
 
@@ -18,7 +18,7 @@ Gradients = dict[str, Tensor]
 
 
 def score_weights(
-    state: TrainingState, score: str, moment: int, data: DeviceData | None = None
+    state: TrainingState, score: str, moment: int, data: Data | None = None
 ) -> dict[str, Tensor]:
     """Score the prunable weights of every replicate.
 
@@ -33,13 +33,15 @@ def score_weights(
         For each prunable parameter, [R, ...].
 
     Raises:
-        ValueError: If the score needs gradients and there are no data.
+        ValueError: If the score needs gradients and there are no data in memory.
     """
     needed = registry.find(SCORES, score).facts.get("gradient")
     gradients: Gradients = {}
     if needed:
         if data is None:
             raise ValueError(f"the score {score!r} needs gradients, which are not taken here")
+        if not isinstance(data, DeviceData):
+            raise ValueError(f"the score {score!r} needs images in memory; they are streamed")
         gradients = loss_gradients(state, data) if needed == "loss" else flow_gradients(state, data)
     function = registry.load(SCORES, score)
     return {

@@ -6,7 +6,7 @@ from gst.recipe import ScratchPruning, final_filters
 from gst.registry import register
 from gst.training.interventions import Intervention
 from gst.training.interventions.filters import choose, last_layers, living, prune
-from gst.training.loop import DeviceData, TrainingState
+from gst.training.loop import Data, TrainingState
 
 
 @register("scratch")
@@ -16,7 +16,7 @@ class PruneAtStart(Intervention):
     def __init__(self, settings: ScratchPruning) -> None:
         self.settings = settings
 
-    def before_first_step(self, state: TrainingState, data: DeviceData) -> int:
+    def before_first_step(self, state: TrainingState, data: Data) -> int:
         """Prune every layer to its final width."""
         s = self.settings
         number = 0

@@ -7,7 +7,7 @@ from gst.recipe import WeightPruning
 from gst.registry import register
 from gst.training.interventions import Intervention
 from gst.training.interventions.scores import score_weights
-from gst.training.loop import DeviceData, TrainingState
+from gst.training.loop import Data, TrainingState
 
 
 @register("weights")
@@ -17,7 +17,7 @@ class PruneWeights(Intervention):
     def __init__(self, settings: WeightPruning) -> None:
         self.settings = settings
 
-    def before_first_step(self, state: TrainingState, data: DeviceData) -> int:
+    def before_first_step(self, state: TrainingState, data: Data) -> int:
         """Prune every level but the first; in one shot, what the levels up to it remove."""
         s, level = self.settings, state.recipe.level
         if level == 0:
