@@ -89,5 +89,5 @@ def test_scores_of_other_seeds_are_refused(writer) -> None:
     file.unlink()
     writer.scores("toy", "0", np.zeros((3, 2, 40)))
     (writer.results / "el2n/toy/noise-0/seeds-0-2.npz").rename(file)
-    with pytest.raises(ArtifactError, match="holds other seeds"):
+    with pytest.raises(ArtifactError, match=r"holds the seeds \[0, 1, 2\], not \[0, 1\]"):
         regularization_tables(writer.results, writer.expected, el2n=True)

@@ -21,7 +21,12 @@ PLACE = "stability/toy/noise-0/none/level-00"
 
 
 def write_flatness(writer, path: str, seeds: list[int]) -> None:
-    measures = {"trace_top": [3.0, 4.0], "tic": [0.5, None], "epsilon_censored": [True, False]}
+    measures = {
+        "trace_top": [3.0, 4.0],
+        "trace_hutchinson": [5.0, 6.0],
+        "tic": [0.5, None],
+        "epsilon_censored": [True, False],
+    }
     writer_file = writer.results / "flatness" / path / "flatness.json"
     write_json(
         writer_file,
@@ -57,7 +62,10 @@ def test_the_tables_of_both_studies_are_read_back_from_files(writer, tmp_path) -
     writer.study({0: [0.5, 0.6], 1: [0.4, 0.3], 2: [0.7, 0.7]})
     writer.scores("toy", "0", np.random.default_rng(0).random((2, 2, 40)))
     tables = regularization_tables(writer.results, writer.expected, el2n=True)
-    assert set(tables) == {"runs", "jobs", "selected", "subgroups", "el2n"}
+    assert set(tables) == {
+        *("runs", "jobs", "selected", "subgroups", "el2n"),
+        *("flatness", "accounts"),
+    }
     for name, table in tables.items():
         for suffix in ("csv", "parquet"):
             file = tmp_path / f"{name}.{suffix}"
@@ -88,6 +96,7 @@ def test_flatness_stands_beside_stability(writer) -> None:
     assert set(tables) == {
         *("runs", "jobs", "curves", "flatness"),
         *("correlations", "spectra", "scans", "activations"),
+        *("subgroups", "el2n", "accounts"),
     }
     found = tables["flatness"].set_index(["split", "seed"])
     assert found["trace_top"].to_dict() == {

@@ -7,6 +7,8 @@ rule tables_regularization:
         selected="<results>/tables/{study}/{benchmark}/selected.csv",
         subgroups="<results>/tables/{study}/{benchmark}/subgroups.csv",
         el2n="<results>/tables/{study}/{benchmark}/el2n.csv",
+        flatness="<results>/tables/{study}/{benchmark}/flatness.csv",
+        accounts="<results>/tables/{study}/{benchmark}/accounts.csv",
     log:
         "<logs>/tables/{study}/{benchmark}.log",
     benchmark:
@@ -39,6 +41,9 @@ use rule tables_regularization as tables_stability with:
         spectra="<results>/tables/{study}/{benchmark}/spectra.parquet",
         scans="<results>/tables/{study}/{benchmark}/scans.parquet",
         activations="<results>/tables/{study}/{benchmark}/activations.parquet",
+        subgroups="<results>/tables/{study}/{benchmark}/subgroups.csv",
+        el2n="<results>/tables/{study}/{benchmark}/el2n.csv",
+        accounts="<results>/tables/{study}/{benchmark}/accounts.csv",
     wildcard_constraints:
         study="stability",
 

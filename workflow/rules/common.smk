@@ -32,16 +32,20 @@ PRUNED = sorted(
     {name for each in study.benchmarks.values() for name in getattr(each, "chains", ())}
 )
 TABLES = {
-    "regularization": ("runs", "jobs", "selected", "subgroups", "el2n"),
+    "regularization": (
+        *("runs", "jobs", "selected", "subgroups", "el2n"),
+        *("flatness", "accounts"),
+    ),
     "stability": (
         *("runs", "jobs", "curves", "flatness"),
         *("correlations", "spectra", "scans", "activations"),
+        *("subgroups", "el2n", "accounts"),
     ),
 }
 LARGE = ("runs", "curves", "spectra", "scans", "activations")
 MERGED_OVER_BENCHMARKS = (
     *("runs", "jobs", "selected", "subgroups", "el2n"),
-    *("curves", "flatness", "correlations"),
+    *("curves", "flatness", "correlations", "accounts"),
 )
 
 
@@ -131,6 +135,15 @@ def data_of(recipe, cohort):
 def training_data(wildcards):
     """Return what a training run, or a measurement on one, trains on."""
     return data_of(recipe_of(wildcards), wildcards.cohort)
+
+
+def measured_weights(wildcards):
+    """Return the weights that flatness is measured on, with those before a run's last epoch."""
+    folder = f"{study.results}/runs/{RUN.format(**wildcards)}"
+    files = {"weights": f"{folder}/weights.safetensors"}
+    if wildcards.study == "stability":
+        files["snapshots"] = f"{folder}/snapshots"
+    return files
 
 
 def scoring_data(wildcards):
@@ -226,7 +239,7 @@ def analysis_settings(wildcards):
             "benchmark": wildcards.benchmark,
             "results": study.results,
             "runs": {place: json.loads(recipe.canonical()) for place, recipe in runs},
-            "el2n": wildcards.study == "regularization",
+            "el2n": any(job.benchmark == wildcards.benchmark for job in EL2N.values()),
             "flatness": list(of_benchmark(FLATNESS, wildcards)),
             "activations": list(of_benchmark(ACTIVATIONS, wildcards)),
         }

@@ -7,19 +7,20 @@ from pathlib import Path
 
 import pandas as pd
 
+from gst.analysis.accounts import accounts_table
 from gst.analysis.activations import activations_table
 from gst.analysis.correlations import correlations
 from gst.analysis.el2n import el2n_table
 from gst.analysis.flatness import flatness_table, scans_table, spectra_table
 from gst.analysis.runs import curves_table, jobs_table, read_runs, runs_table
 from gst.analysis.selection import selected
-from gst.analysis.subgroups import subgroups
+from gst.analysis.subgroups import hard_losses, subgroups, variant_subgroups
 from gst.layout import EARLY
 from gst.recipe import Recipe
 
 
 def regularization_tables(
-    results: Path, expected: Mapping[str, Recipe], el2n: bool
+    results: Path, expected: Mapping[str, Recipe], el2n: bool, flatness: Sequence[str] = ()
 ) -> dict[str, pd.DataFrame]:
     """Return the tables of one benchmark of the regularization study.
 
@@ -27,10 +28,11 @@ def regularization_tables(
         results: The results folder.
         expected: The recipe of each run, by the text of its RunPath.
         el2n: Whether the benchmark has EL2N scores, without which there are no subgroups.
+        flatness: Texts of the RunPaths that flatness was measured on.
 
     Returns:
-        runs, jobs, selected, subgroups, el2n. Networks that were cut off early, for weights to
-        go back to, count among the jobs only.
+        runs, jobs, selected, subgroups, el2n, flatness, accounts. Networks that were cut off
+        early, for weights to go back to, count among the jobs only.
 
     Raises:
         ArtifactError: If a file is missing, damaged, or made with another recipe.
@@ -39,12 +41,16 @@ def regularization_tables(
     runs = runs_table([run for run in found if run.path.method != EARLY])
     chosen = selected(runs)
     scored = [run.path for run in found if run.path.method == "dense"] if el2n else []
+    flat = flatness_table(results, flatness, runs)
+    hard = hard_losses(results, runs[runs["noise"] == 0]) if el2n else None
     return {
         "runs": runs,
         "jobs": jobs_table(found),
         "selected": chosen,
         "subgroups": subgroups(results, chosen if el2n else chosen.iloc[:0], runs),
         "el2n": el2n_table(results, scored),
+        "flatness": flat,
+        "accounts": accounts_table(runs, flat, hard),
     }
 
 
@@ -53,6 +59,7 @@ def stability_tables(
     expected: Mapping[str, Recipe],
     flatness: Sequence[str],
     activations: Sequence[str],
+    el2n: bool = False,
 ) -> dict[str, pd.DataFrame]:
     """Return the tables of one benchmark of the stability study.
 
@@ -61,9 +68,11 @@ def stability_tables(
         expected: The recipe of each run, by the text of its RunPath.
         flatness: Texts of the RunPaths that flatness was measured on.
         activations: Texts of the RunPaths that activations were measured on.
+        el2n: Whether the benchmark has EL2N scores, without which there are no subgroups.
 
     Returns:
-        runs, jobs, curves, flatness, correlations, spectra, scans, activations.
+        runs, jobs, curves, flatness, correlations, spectra, scans, activations, subgroups, el2n,
+        accounts.
 
     Raises:
         ArtifactError: If a file is missing, damaged, or made with another recipe.
@@ -71,6 +80,9 @@ def stability_tables(
     found = list(read_runs(results, expected))
     runs = runs_table(found)
     flat = flatness_table(results, flatness, runs)
+    compared = runs if el2n else runs.iloc[:0]
+    unpruned = [run.path for run in found if run.recipe.intervention is None]
+    scored = {path.cohort: path for path in unpruned} if el2n else {}
     return {
         "runs": runs,
         "jobs": jobs_table(found),
@@ -80,6 +92,9 @@ def stability_tables(
         "spectra": spectra_table(results, flatness),
         "scans": scans_table(results, flatness),
         "activations": activations_table(results, activations),
+        "subgroups": variant_subgroups(results, compared),
+        "el2n": el2n_table(results, list(scored.values())),
+        "accounts": accounts_table(runs, flat, hard_losses(results, runs) if el2n else None),
     }
 
 
