@@ -43,6 +43,8 @@ def test_the_figures_of_both_papers_are_there() -> None:
         "regularization_subgroups",
         "regularization_selection",
         "regularization_ablations",
+        "regularization_accounts",
+        "regularization_levels",
         "stability_curves",
         "stability_accuracy",
         "stability_gap",
@@ -53,6 +55,8 @@ def test_the_figures_of_both_papers_are_there() -> None:
         "stability_spectra",
         "stability_scans",
         "stability_activations",
+        "stability_subgroups",
+        "stability_accounts",
     }
 
 
