@@ -46,14 +46,14 @@ def test_stability_of_a_level_is_the_mean_over_what_led_to_it(writer) -> None:
     writer.run(PLACE.format(0, "dense", 0), writer.recipe(), epochs(writer))
     chain(writer, "pruned", [1.0, 0.5, 0.25])
     chain(writer, "one-shot", [0.9, 0.5, 0.25], schedule="one-shot")
-    extended = writer.recipe(level=1)
-    writer.run(PLACE.format(0, "extended", 1), extended, epochs(writer))
+    writer.run(PLACE.format(0, "extended", 1), writer.recipe(level=1), epochs(writer))
+    writer.run(PLACE.format(0, "width", 1), writer.recipe(), epochs(writer))
     runs = runs_of(writer).query("seed == 1").set_index(["method", "level"])
     assert runs["stability"].loc["pruned"].tolist() == pytest.approx([1.0, 0.5, 0.25])
     chained = runs["chain_stability"]
     assert chained.loc["pruned"].tolist() == pytest.approx([1.0, 0.75, 1.75 / 3])
     assert chained.loc["one-shot"].tolist() == pytest.approx([0.9, 0.5, 0.25])
-    assert chained["dense", 0] == chained["extended", 1] == 1
+    assert chained["dense", 0] == chained["extended", 1] == chained["width", 1] == 1
 
 
 def test_stability_is_unknown_after_a_level_that_diverged(writer) -> None:

@@ -156,8 +156,10 @@ def test_diverged_runs_and_lost_seeds_do_not_count() -> None:
     assert set(table["runs"]) == {44}
 
 
-def test_too_few_runs_are_no_condition() -> None:
-    assert evaluate(made(levels=3)).empty
+def test_too_few_runs_predict_nothing() -> None:
+    few = evaluate(made(levels=3))
+    assert few["mean"].isna().all()
+    assert set(few["n"]) == {0}
     assert tuple(evaluate(made()[:0])) == COLUMNS
     constant = evaluate(made().assign(test_accuracy=0.5))
     assert constant["mean"].isna().all()

@@ -34,15 +34,18 @@ def test_few_seeds_are_said_to_decide_nothing(tables) -> None:
     assert "with so few seeds this is inconclusive" in RegularizationAccounts.caption(two)
     one = RegularizationAccounts.summarise(accounts[accounts["seed"] < 1])
     text = RegularizationAccounts.caption(one)
-    assert "(10 runs of 1 seed): one seed cannot be predicted from another" in text
+    assert "(10 runs of 1 seed): too few to predict one seed from others" in text
     assert "nan" not in text
     assert RegularizationAccounts.draw(one).axes
 
 
-def test_too_few_runs_are_refused(tables) -> None:
+def test_too_few_runs_predict_nothing(tables) -> None:
     accounts = tables["regularization"]["accounts"]
-    with pytest.raises(ValueError, match="measure flatness at more levels"):
-        RegularizationAccounts.summarise(accounts[accounts["level"] == 0])
+    table = RegularizationAccounts.summarise(accounts[accounts["level"] == 0])
+    assert "(3 runs of 0 seeds): too few to predict" in RegularizationAccounts.caption(table)
+    assert RegularizationAccounts.draw(table).axes
+    with pytest.raises(ValueError, match="so nothing can be predicted"):
+        RegularizationAccounts.summarise(accounts[:0])
 
 
 def test_levels(tables) -> None:

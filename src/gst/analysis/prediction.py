@@ -54,13 +54,14 @@ def evaluate(accounts: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         The columns of `COLUMNS`: mean over seeds, its 95% interval, number n of seeds, number of
-        runs. Noise is NaN for `POOLED`, which is there if there are several conditions.
+        runs. Noise is NaN for `POOLED`, which is there if there are several conditions. Where
+        runs are too few all is NaN, and n is 0.
     """
     finished = accounts.dropna(subset="test_accuracy")
     conditions = []
     for (benchmark, noise), rows in groups(finished, "benchmark", "noise"):
         kept, known = _complete(rows)
-        if known and kept["seed"].value_counts().max() >= FEWEST:
+        if known:
             conditions.append((benchmark, noise, kept, known))
     parts = [_evaluate(*condition) for condition in conditions]
     if len(conditions) > 1:
@@ -74,8 +75,8 @@ def evaluate(accounts: pd.DataFrame) -> pd.DataFrame:
 def _complete(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     """Return the rows that lack none of the known accounts, and the accounts that vary."""
     known = [name for name in ACCOUNTS if rows[name].notna().any()]
-    rows = rows.dropna(subset=known, ignore_index=True)
-    return rows, [name for name in known if rows[name].nunique() > 1]
+    kept = rows.dropna(subset=known, ignore_index=True)
+    return kept, [name for name in known if kept[name].nunique() > 1]
 
 
 def _evaluate(

@@ -206,7 +206,7 @@ def _over_chains(runs: list[Run], table: pd.DataFrame) -> list[float]:
     stability = table.set_index(keys)["stability"].to_dict()
     found = []
     for run in runs:
-        levels, before = [run.recipe.level], run.recipe.previous()
+        levels, before = [run.path.level], run.recipe.previous()
         while before and before.level:
             levels.append(before.level)
             before = before.previous()

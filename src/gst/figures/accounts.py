@@ -33,8 +33,8 @@ STATISTICS = {
 }
 """Title and axis of each column of panels."""
 
-RANGES = {"alone": (-0.35, 1.05), "unique": (-0.35, 1.05), "correlation": (-1.05, 1.05)}
-"""What the axes show; an interval may be longer."""
+RANGES = {"alone": (-0.4, 1.0), "unique": (-0.4, 1.0), "correlation": (-1.0, 1.0)}
+"""What the axes show; values beyond stand at the edge."""
 
 MEANING = (
     "Size is the share of the weights that remain, length the epochs spent; stability is the mean "
@@ -54,8 +54,8 @@ class _Accounts:
         table = evaluate(accounts)
         if table.empty:
             raise ValueError(
-                "in no condition are all accounts known for four runs of a seed; measure flatness "
-                "at more levels"
+                "no two runs of a benchmark and noise level have all accounts and differ in any, "
+                "so nothing can be predicted"
             )
         return table
 
@@ -67,12 +67,13 @@ class _Accounts:
             list(STATISTICS), words.unique(table["benchmark"]), size=(3.3, 3.0)
         )
         colours = style.shades(table["noise"].dropna())
+        shown = [name for name in NAMES if name in set(table["account"])]
         for (benchmark, statistic), ax in axes.items():
             own = table[(table["benchmark"] == benchmark) & (table["statistic"] == statistic)]
-            _panel(ax, own, colours)
+            _panel(ax, own, shown, colours, RANGES[statistic])
             title, label = STATISTICS[statistic]
             ax.set_title(f"{benchmark}:\n{title}")
-            ax.set(xlabel=label, xlim=RANGES[statistic], ylabel="Account")
+            ax.set(xlabel=label, ylabel="Account")
         entries = [
             (words.noise(noise), {"color": colour, **_point(noise)})
             for noise, colour in colours.items()
@@ -93,7 +94,7 @@ class _Accounts:
             first = next(iter(scores.values()))
             head = f"{place} ({first.runs} runs of {_seeds(own)})"
             if not isfinite(first.mean):
-                sentences.append(f"{head}: one seed cannot be predicted from another.")
+                sentences.append(f"{head}: too few to predict one seed from others.")
                 continue
             whole = scores.pop(TOGETHER)
             best = max(scores.values(), key=lambda row: row.mean)
@@ -246,18 +247,27 @@ class Levels:
         )
 
 
-def _panel(ax: Axes, table: pd.DataFrame, colours: dict[float, str]) -> None:
+def _panel(
+    ax: Axes,
+    table: pd.DataFrame,
+    shown: list[str],
+    colours: dict[float, str],
+    ends: tuple[float, float],
+) -> None:
     """Draw accounts below each other, a point and an interval for each level of noise."""
+    values = ["mean", "low", "high"]
+    table = table.assign(**table[values].clip(*ends))
     ax.axvline(0, color=style.GREY, linewidth=0.8)
-    names = list(NAMES)
-    noises = list(table["noise"].drop_duplicates())
-    for noise, own in ((value, table[table["noise"].isin([value])]) for value in noises):
-        shift = 0.6 * ((noises.index(noise) + 0.5) / len(noises) - 0.5)
-        at = [names.index(name) + shift for name in own["account"]]
-        colour = colours.get(noise, style.GREY)
-        style.points(ax, at, own, flat=True, color=colour, **_point(noise))
-    ax.set_yticks(range(len(names)), list(NAMES.values()))
-    ax.set_ylim(len(names) - 0.4, -0.6)
+    parts = [part for _, part in groups(table, "noise")]
+    for place, own in enumerate(parts):
+        noise = own["noise"].iloc[0]
+        shift = 0.6 * ((place + 0.5) / len(parts) - 0.5)
+        at = [shown.index(name) + shift for name in own["account"]]
+        look = {"color": colours.get(noise, style.GREY), **_point(noise)}
+        style.points(ax, at, own, flat=True, **look)
+    ax.set_yticks(range(len(shown)), [NAMES[name] for name in shown])
+    ax.set_xlim(ends[0] - 0.05, ends[1] + 0.05)
+    ax.set_ylim(len(shown) - 0.4, -0.6)
     ax.grid(visible=False, axis="y")
 
 
@@ -276,12 +286,17 @@ def _seeds(table: pd.DataFrame) -> str:
 
 def _intervals(table: pd.DataFrame) -> str:
     """Say what the intervals are, and over how many seeds."""
-    counts = sorted(set(table["n"]))
-    n = f"n = {counts[0]}" + (f" to {counts[-1]}" if len(counts) > 1 else "")
+    n, runs = (_range(table[name]) for name in ("n", "runs"))
     text = (
-        "Bars are Student's 95% intervals over seeds, which share nothing, while the runs of one "
-        f"seed do: {n} seeds, {table['runs'].min()} to {table['runs'].max()} runs."
+        f"Bars are Student's 95% intervals over seeds (n = {n}); values beyond a panel stand "
+        f"at its edge. The {runs} runs of a condition are not independent: those of a seed share "
+        "their start."
     )
-    if counts[0] < MINIMUM:
+    if table["n"].min() < MINIMUM:
         text += f" With fewer than {MINIMUM} seeds there is no interval: inconclusive."
     return text
+
+
+def _range(counts: pd.Series) -> str:
+    low, high = counts.min(), counts.max()
+    return f"{low}" if low == high else f"{low} to {high}"
