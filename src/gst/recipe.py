@@ -541,14 +541,13 @@ class Recipe(Frozen):
         return self.model_copy(update={"level": 0, "intervention": None, "rewind_epoch": 0})
 
 
-class Flatness(Frozen):
-    """How the flatness of the loss around a run's weights is measured (stability study, section 6).
+class FlatnessSettings(Frozen):
+    """How well the flatness of the loss around weights is measured (stability study, section 6).
 
-    Always both on test images, as published, and on training images.
+    Always both on test images, as published, and on training images. Masked weights are no part
+    of the network: derivatives are those over the weights that it has.
     """
 
-    epoch: PositiveInt
-    """Number of finished epochs after which it is measured."""
     examples: PositiveInt = 512
     """Images of each split, from the first on; all if there are fewer."""
     k: Annotated[int, Field(ge=1, le=1000)] = 100
@@ -559,6 +558,13 @@ class Flatness(Frozen):
     """Residual up to which an eigenvalue counts as found, relative to the largest."""
     trace_samples: Annotated[int, Field(ge=2)] = 20
     """Random vectors of the unbiased estimate of the Hessian's trace."""
+
+
+class Flatness(FlatnessSettings):
+    """How the flatness of the loss around a run's weights is measured, and when."""
+
+    epoch: PositiveInt
+    """Number of finished epochs after which it is measured."""
 
 
 class Activations(Frozen):

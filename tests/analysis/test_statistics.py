@@ -21,6 +21,7 @@ from gst.analysis.statistics import (
     partial,
     pearson,
     spearman,
+    student_interval,
     summarise,
 )
 
@@ -41,6 +42,18 @@ def test_the_interval_is_that_of_all_resamples() -> None:
     assert found.mean == pytest.approx(values.mean())
     assert found.n == 4
     np.testing.assert_allclose([found.low, found.high], exact, atol=0.1)
+
+
+def test_students_interval_is_scipys() -> None:
+    values = np.array([0.3, np.nan, 1.1, 2.0, 7.5])
+    kept = values[np.isfinite(values)]
+    theirs = stats.ttest_1samp(kept, 0).confidence_interval(0.9)
+    found = student_interval(values, level=0.9)
+    assert found == pytest.approx((kept.mean(), theirs.low, theirs.high, 4))
+    few = student_interval([1.0, 2.0])
+    assert (few.mean, few.n) == (1.5, 2)
+    assert math.isnan(few.low)
+    assert math.isnan(few.high)
 
 
 def test_the_interval_agrees_with_scipy_and_with_the_normal_one() -> None:

@@ -21,7 +21,12 @@ PLACE = "stability/toy/noise-0/none/level-00"
 
 
 def write_flatness(writer, path: str, seeds: list[int]) -> None:
-    measures = {"trace_top": [3.0, 4.0], "tic": [0.5, None], "epsilon_censored": [True, False]}
+    measures = {
+        "trace_top": [3.0, 4.0],
+        "trace_hutchinson": [5.0, 6.0],
+        "tic": [0.5, None],
+        "epsilon_censored": [True, False],
+    }
     writer_file = writer.results / "flatness" / path / "flatness.json"
     write_json(
         writer_file,
@@ -59,7 +64,7 @@ def test_the_tables_of_both_studies_are_read_back_from_files(writer, tmp_path) -
     tables = regularization_tables(writer.results, writer.expected, groups=20)
     assert set(tables) == {
         *("runs", "jobs", "selected", "subgroups", "subgroup_levels", "el2n"),
-        *("left_out", "pictures"),
+        *("left_out", "pictures", "flatness", "accounts"),
     }
     for name, table in tables.items():
         for suffix in ("csv", "parquet"):
@@ -91,6 +96,7 @@ def test_flatness_stands_beside_stability(writer) -> None:
     assert set(tables) == {
         *("runs", "jobs", "curves", "flatness"),
         *("correlations", "spectra", "scans", "activations"),
+        *("subgroups", "el2n", "accounts"),
     }
     found = tables["flatness"].set_index(["split", "seed"])
     assert found["trace_top"].to_dict() == {

@@ -196,6 +196,34 @@ CHANGES = {
         "stab: {flatness: {directions: 6}}",
         f"{IN_STAB}flatness.directions: found 6; needed: at most k, which is 5",
     ),
+    "more directions than eigenvalues along the levels": (
+        "reg: {flatness: {k: 3, directions: 4}}",
+        f"{IN_REG}flatness.directions: found 4; needed: at most k, which is 3",
+    ),
+    "flatness of no level": (
+        "reg: {flatness: {every: 0}}",
+        f"{IN_REG}flatness.every: found 0; needed: a whole number above 0",
+    ),
+    "flatness of the levels at an epoch": (
+        "reg: {flatness: {epoch: 5}}",
+        f"{IN_REG}flatness.epoch: unknown key",
+    ),
+    "figure of flatness that is not measured": (
+        "reg: {figures: {regularization_a: regularization_levels}}",
+        f"{IN_REG}figures.regularization_a: regularization_levels needs flatness, which the",
+    ),
+    "figure of scores that are not taken": (
+        "stab: {figures: {stability_a: stability_subgroups}}",
+        f"{IN_STAB}figures.stability_a: stability_subgroups needs el2n, which the benchmark lacks",
+    ),
+    "variants scored past the end": (
+        "stab: {el2n: {epoch: 13}}",
+        f"{IN_STAB}el2n.epoch: found 13; needed: more than the 0 epochs of warm-up and at most all",
+    ),
+    "scores without a variant to compare with": (
+        "stab: {el2n: {epoch: 2}, variants: {none: {kind: scratch, fractions: 0.5}}}",
+        f"{IN_STAB}el2n: compares losses with those of training without pruning; add a variant",
+    ),
     "scores past the end": (
         "reg: {el2n: {epoch: 13}}",
         f"{IN_REG}el2n.epoch: found 13; ... at most all 12",

@@ -71,6 +71,7 @@ def benchmarks(draw: st.DrawFn) -> dict[str, Any]:
             "leave_out": draw(st.none() | st.just({"less": {"by": "random", "percent": 10}})),
             "pruning": {"kind": "weights", "fraction": draw(st.floats(0.05, 0.9))},
             "el2n": {"epoch": draw(st.integers(3, epochs))},
+            "flatness": draw(st.none() | st.builds(lambda n: {"every": n}, st.integers(1, 6))),
         }
     first = draw(st.integers(0, epochs - 2))
     window = draw(st.integers(1, epochs - 1 - first))
@@ -79,10 +80,12 @@ def benchmarks(draw: st.DrawFn) -> dict[str, Any]:
     pruned |= {"period": draw(st.none() | st.integers(1, window))}
     variants = {"none": None, "pruned": pruned, "scratch": {"kind": "scratch", "fractions": [0.1]}}
     names = draw(st.sets(st.sampled_from(sorted(variants)), min_size=1))
+    scored = st.builds(lambda epoch: {"epoch": epoch}, st.integers(3, epochs))
     flatness = st.builds(lambda epoch: {"epoch": epoch}, st.integers(1, epochs))
     return common | {
         "study": "stability",
         "variants": {name: variants[name] for name in sorted(names)},
+        "el2n": draw(st.none() | scored) if "none" in names else None,
         "flatness": draw(st.none() | flatness),
         "activations": draw(st.none() | st.just({"examples": 9})),
     }
@@ -179,12 +182,16 @@ def test_more_seeds_and_benchmarks_leave_planned_runs_as_they_are(
 def test_scores_are_taken_early_in_the_dense_training(files: Files, tmp_path_factory: Any) -> None:
     study = study_of(tmp_path_factory.mktemp("study"), files)
     jobs = study.el2n()
-    dense = [path for path in study.recipes if path.method == "dense"]
+    dense = [
+        path
+        for path, recipe in study.recipes.items()
+        if path.method == "dense" or (path.method == "none" and files[path.benchmark]["el2n"])
+    ]
     assert [(job.benchmark, job.percent, job.cohort) for job in jobs] == [
         (path.benchmark, path.percent, path.cohort) for path in dense
     ]
     for job, path in zip(jobs, dense, strict=True):
-        full, cut = study.recipes[path], job.recipe
+        full, cut = study.recipes[path].model_copy(update={"snapshots": ()}), job.recipe
         end = cut.training.epochs
         assert end == files[job.benchmark]["el2n"]["epoch"]
         assert Recipe.parse(cut.canonical()) == cut
@@ -195,6 +202,16 @@ def test_scores_are_taken_early_in_the_dense_training(files: Files, tmp_path_fac
         assert all(epoch >= end for epoch in dropped)
 
 
+def is_measured(path: RunPath, benchmark: dict[str, Any]) -> bool:
+    """Whether flatness is: every variant; of methods, but not of ablations, some levels."""
+    if benchmark["flatness"] is None or benchmark["study"] == "stability":
+        return bool(benchmark["flatness"])
+    every, levels = benchmark["flatness"]["every"], benchmark["levels"]
+    if path.method == "dense":
+        return True
+    return path.method in benchmark["methods"] and path.level in {*range(0, levels, every), levels}
+
+
 @few
 @given(files=files())
 def test_flatness_is_measured_on_weights_that_a_run_keeps(
@@ -202,8 +219,9 @@ def test_flatness_is_measured_on_weights_that_a_run_keeps(
 ) -> None:
     study = study_of(tmp_path_factory.mktemp("study"), files)
     jobs = study.flatness()
-    measured = [p for p in study.recipes if files[p.benchmark].get("flatness")]
-    assert [job.path for job in jobs] == measured
+    assert [job.path for job in jobs] == [
+        path for path in study.recipes if is_measured(path, files[path.benchmark])
+    ]
     for job in jobs:
         recipe = study.recipes[job.path]
         assert job.settings.epoch in {*recipe.snapshots, recipe.training.epochs}

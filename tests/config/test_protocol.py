@@ -96,6 +96,8 @@ TABLE = {
             "stability_fig6": "stability_flatness",
             "stability_figE1": "stability_spectra",
             "stability_figE_scans": "stability_scans",
+            "stability_subgroups": "stability_subgroups",
+            "stability_accounts": "stability_accounts",
         },
     ),
     "cifar10-resnet18": Row(
@@ -473,6 +475,7 @@ def test_flatness_and_activations_are_measured_as_published() -> None:
 def test_what_the_paper_leaves_open_is_marked(name: str) -> None:
     inferred = set(PUBLISHED[name].inferred)
     own = {
+        "cifar10-vgg11": {"el2n"},
         "cifar10-vgg19-activations": {"training", "replicates", "activations"},
         "cifar10-vgg11-decay": {"training.optimiser.weight_decay"},
         "cifar10-vgg11-augmented": {"training.augment"},
@@ -497,6 +500,7 @@ def test_every_experiment_has_a_twin_on_digits(name: str) -> None:
         for setting in ("kind", "target", "score", "noise", "hits"):
             assert getattr(own, setting, None) == getattr(other, setting, None)
     assert bool(twin.flatness) == bool(published.flatness)
+    assert bool(twin.el2n) == bool(published.el2n)
     assert bool(twin.activations) == bool(published.activations)
     assert twin.network.dropout == published.network.dropout
     assert twin.training.optimiser.kind == published.training.optimiser.kind

@@ -37,7 +37,7 @@ def test_every_shipped_study_is_documented() -> None:
 def test_the_default_study_is_small(studies: dict[str, Study]) -> None:
     study = studies["config"]
     jobs = len(study.runs()) + len(study.el2n()) + len(study.flatness())
-    assert jobs <= 160
+    assert jobs <= 180
     assert {benchmark.study for benchmark in study.benchmarks.values()} == {
         "regularization",
         "stability",
@@ -164,8 +164,11 @@ def test_the_number_of_published_runs(studies: dict[str, Study]) -> None:
     regularization += 4 * (3 * 7 * 22 + 2)
     stability = 2 * 66 + 22 + 1 + 10 * 4
     assert len(studies["paper"].runs()) == regularization + stability
-    assert len(studies["paper"].el2n()) == 5 * 4
-    assert len(studies["paper"].flatness()) == 2 * 6
+    assert len(studies["paper"].el2n()) == 5 * 4 + 2
+    # Every third level and the last, 22nd: 8 of pruning and of extended training, 7 of 20 widths,
+    # 4 of 11, and the dense network.
+    levels = sum(noises * (1 + 8 + 8 + {20: 7, 11: 4}[widths]) for noises, widths in per_noise)
+    assert len(studies["paper"].flatness()) == levels + 2 * 6
     assert len(studies["paper"].activations()) == 1
 
 

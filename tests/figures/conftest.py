@@ -6,7 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from gst.analysis.accounts import accounts_table
 from gst.analysis.correlations import correlations
+from gst.analysis.flatness import RUN
 from gst.analysis.selection import selected
 
 LEVELS = 6
@@ -56,6 +58,8 @@ def regularization(benchmarks: list[str], noises: list[float]) -> dict[str, pd.D
                                 "train_loss": 0.1,
                                 "loss_original": 0.01 + 0.1 * level + 0.01 * seed,
                                 "loss_noisy": 0.1 + 0.5 * level + 0.01 * seed if noise else np.nan,
+                                "stability": 1 - 0.02 * level * (method == "pruned"),
+                                "chain_stability": 1 - 0.01 * level * (method == "pruned"),
                                 "diverged": False,
                             }
                         )
@@ -130,6 +134,7 @@ def regularization(benchmarks: list[str], noises: list[float]) -> dict[str, pd.D
         for noise in noises
         for rank in range(1, 11)
     ]
+    flatness = flat_levels(table)
     return {
         "left_out": pd.DataFrame(without),
         "pictures": pd.DataFrame(pictures),
@@ -137,7 +142,18 @@ def regularization(benchmarks: list[str], noises: list[float]) -> dict[str, pd.D
         "selected": chosen,
         "subgroups": pd.concat(parts, ignore_index=True),
         "el2n": pd.DataFrame(stable),
+        "flatness": flatness,
+        "accounts": accounts_table(table, flatness, 0.1 + 0.2 * table["level"]),
     }
+
+
+def flat_levels(runs: pd.DataFrame) -> pd.DataFrame:
+    """Sharper level by level, measured at every other one of each method."""
+    own = runs[runs["method"].isin(["dense", "pruned", "extended", "width"])]
+    own = own.loc[own["level"] % 2 == 0, list(RUN)]
+    trace = (1 + own["seed"] / 10) * 5.0 ** own["level"]
+    parts = [own.assign(split=split, trace_hutchinson=trace) for split in ("test", "train")]
+    return pd.concat(parts, ignore_index=True)
 
 
 INTERVENTIONS = {"none": "none", "scratch": "scratch", "zero": "zero", "gaussian": "gaussian"}
@@ -163,6 +179,7 @@ def stability(benchmarks: list[str], variants: list[str]) -> dict[str, pd.DataFr
                     "iterative_rate": {"s-slow": 2.0}.get(variant, 12.5) if pruned else np.nan,
                 }
                 measured = {"stability": share, "best_test_accuracy": accuracy + 0.01}
+                name["noise"] = 0.0
                 runs.append(
                     {
                         **name,
@@ -172,9 +189,13 @@ def stability(benchmarks: list[str], variants: list[str]) -> dict[str, pd.DataFr
                         "batches": float(number) if noise else np.nan,
                         **scheduled,
                         **measured,
+                        "chain_stability": share,
+                        "weights_remaining": 0.6 if intervention == "filters" else 1.0,
+                        "epochs_spent": 6,
                         "test_error": 1 - accuracy,
                         "gap": 1 - accuracy,
                         "train_accuracy": 1.0,
+                        "loss_noisy": np.nan,
                         "train_loss": 0.01 * (1 + rng.random()),
                         "test_loss": 0.5 + 0.1 * rng.random(),
                         "recovery_epochs": 2.0 + seed if pruned else np.nan,
@@ -199,6 +220,8 @@ def stability(benchmarks: list[str], variants: list[str]) -> dict[str, pd.DataFr
                             **name,
                             "seed": seed,
                             "split": split,
+                            "level": 0,
+                            "trace_hutchinson": 100 * share + seed,
                             "trace_top": 10 ** (3 * share) if split == "test" else 1 + seed,
                             "gradient_noise": 2 + share + 0.01 * rng.random(),
                             "tic": np.nan if seed == 3 else 1 + rng.random(),
@@ -230,6 +253,7 @@ def stability(benchmarks: list[str], variants: list[str]) -> dict[str, pd.DataFr
         "scans": scans,
     }
     tables = {name: pd.DataFrame(rows) for name, rows in made.items()}
+    hard = 1 - tables["runs"]["stability"] + 0.01 * tables["runs"]["seed"]
     parts = []
     for name in benchmarks:
         own = [tables[kind][tables[kind]["benchmark"] == name] for kind in ("runs", "flatness")]
@@ -237,8 +261,18 @@ def stability(benchmarks: list[str], variants: list[str]) -> dict[str, pd.DataFr
     return {
         **tables,
         "correlations": pd.concat(parts, ignore_index=True),
+        "subgroups": variant_losses(tables["runs"]),
+        "accounts": accounts_table(tables["runs"], tables["flatness"], hard),
         "activations": activations(benchmarks),
     }
+
+
+def variant_losses(runs: pd.DataFrame) -> pd.DataFrame:
+    """The less stable a variant is, the more its loss on the most influential fifth rises."""
+    own = runs.loc[runs["method"] != "none", ["benchmark", "method", "seed", "stability"]]
+    table = own.merge(pd.DataFrame({"group": range(1, 21)}), how="cross")
+    rise = (1 - table["stability"]) * (table["group"] > 16)
+    return table.assign(loss_difference=rise + 0.001 * table["seed"])
 
 
 def activations(benchmarks: list[str]) -> pd.DataFrame:

@@ -47,6 +47,8 @@ def test_the_figures_of_both_papers_are_there() -> None:
         "regularization_ablations",
         "regularization_leave_out",
         "regularization_pictures",
+        "regularization_accounts",
+        "regularization_levels",
         "stability_curves",
         "stability_accuracy",
         "stability_gap",
@@ -57,6 +59,8 @@ def test_the_figures_of_both_papers_are_there() -> None:
         "stability_spectra",
         "stability_scans",
         "stability_activations",
+        "stability_subgroups",
+        "stability_accounts",
     }
 
 

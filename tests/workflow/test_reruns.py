@@ -166,6 +166,26 @@ def test_flatness_settings_only_measure(finished, tiny) -> None:
     assert finished.plan(tiny).rules == STABILITY + Counter(flatness=variants)
 
 
+def test_flatness_of_more_levels_measures_these(finished, tiny) -> None:
+    tiny["benchmarks"]["digits-lenet"]["flatness"]["every"] = 1
+    plan = finished.plan(tiny)
+    assert plan.rules == REGULARIZATION + Counter(flatness=4)
+    measured = [message for message in plan.messages if message.startswith("Measuring")]
+    assert all("level 01" in message for message in measured)
+
+
+def test_flatness_that_is_no_longer_wanted_leaves_tables_and_figures(finished, tiny) -> None:
+    tiny["benchmarks"]["digits-lenet"]["flatness"] = None
+    rules = finished.plan(tiny).rules
+    assert rules["tables_regularization"] == 1
+    assert set(rules) <= {"tables_regularization", "figure", *SUMMARY}
+
+
+def test_scoring_variants_with_more_networks_only_scores(finished, tiny) -> None:
+    tiny["benchmarks"]["digits-vgg"]["el2n"]["networks"] = 3
+    assert finished.plan(tiny).rules == STABILITY + Counter(el2n=1)
+
+
 def test_swapped_values_train_both(finished, tiny) -> None:
     """The two settings trade places, so the set of values stays the same."""
     variants = tiny["benchmarks"]["digits-vgg"]["variants"]

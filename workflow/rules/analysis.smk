@@ -10,6 +10,8 @@ rule tables_regularization:
         el2n="<results>/tables/{study}/{benchmark}/el2n.csv",
         left_out="<results>/tables/{study}/{benchmark}/left_out.csv",
         pictures="<results>/tables/{study}/{benchmark}/pictures.parquet",
+        flatness="<results>/tables/{study}/{benchmark}/flatness.csv",
+        accounts="<results>/tables/{study}/{benchmark}/accounts.csv",
     log:
         "<logs>/tables/{study}/{benchmark}.log",
     benchmark:
@@ -42,6 +44,9 @@ use rule tables_regularization as tables_stability with:
         spectra="<results>/tables/{study}/{benchmark}/spectra.parquet",
         scans="<results>/tables/{study}/{benchmark}/scans.parquet",
         activations="<results>/tables/{study}/{benchmark}/activations.parquet",
+        subgroups="<results>/tables/{study}/{benchmark}/subgroups.csv",
+        el2n="<results>/tables/{study}/{benchmark}/el2n.csv",
+        accounts="<results>/tables/{study}/{benchmark}/accounts.csv",
     wildcard_constraints:
         study="stability",
 

@@ -38,17 +38,18 @@ LEAVING_OUT = sorted({path.method for path in LEFT_OUT.values()})
 TABLES = {
     "regularization": (
         *("runs", "jobs", "selected", "subgroups", "subgroup_levels", "el2n"),
-        *("left_out", "pictures"),
+        *("left_out", "pictures", "flatness", "accounts"),
     ),
     "stability": (
         *("runs", "jobs", "curves", "flatness"),
         *("correlations", "spectra", "scans", "activations"),
+        *("subgroups", "el2n", "accounts"),
     ),
 }
 LARGE = ("runs", "subgroup_levels", "curves", "spectra", "scans", "activations", "pictures")
 MERGED_OVER_BENCHMARKS = (
     *("runs", "jobs", "selected", "subgroups", "subgroup_levels", "el2n", "left_out"),
-    *("curves", "flatness", "correlations"),
+    *("curves", "flatness", "correlations", "accounts"),
 )
 
 
@@ -138,6 +139,15 @@ def data_of(recipe, cohort):
 def training_data(wildcards):
     """Return what a training run, or a measurement on one, trains on."""
     return data_of(recipe_of(wildcards), wildcards.cohort)
+
+
+def measured_weights(wildcards):
+    """Return the weights that flatness is measured on, with those before a run's last epoch."""
+    folder = f"{study.results}/runs/{RUN.format(**wildcards)}"
+    files = {"weights": f"{folder}/weights.safetensors"}
+    if wildcards.study == "stability":
+        files["snapshots"] = f"{folder}/snapshots"
+    return files
 
 
 def scoring_data(wildcards):
@@ -286,13 +296,15 @@ def measurements(wildcards):
 def analysis_settings(wildcards):
     """Return what the tables of a benchmark depend on, beside files."""
     runs = of_benchmark(RECIPES, wildcards).items()
+    benchmark = study.benchmarks[wildcards.benchmark]
+    scored = any(job.benchmark == wildcards.benchmark for job in EL2N.values())
     return canonical(
         {
             "study": wildcards.study,
             "benchmark": wildcards.benchmark,
             "results": study.results,
             "runs": {place: json.loads(recipe.canonical()) for place, recipe in runs},
-            "subgroups": getattr(study.benchmarks[wildcards.benchmark], "subgroups", None),
+            "groups": benchmark.subgroups if scored else None,
             "flatness": list(of_benchmark(FLATNESS, wildcards)),
             "activations": list(of_benchmark(ACTIVATIONS, wildcards)),
         }

@@ -1,8 +1,7 @@
 rule flatness:
     input:
         unpack(training_data),
-        weights=f"<results>/runs/{RUN}/weights.safetensors",
-        snapshots=f"<results>/runs/{RUN}/snapshots",
+        unpack(measured_weights),
     output:
         flatness=f"<results>/flatness/{RUN}/flatness.json",
         spectrum=f"<results>/flatness/{RUN}/spectrum.npz",
@@ -10,8 +9,6 @@ rule flatness:
         f"<logs>/flatness/{RUN}.log",
     benchmark:
         f"<benchmarks>/flatness/{RUN}.tsv"
-    wildcard_constraints:
-        study="stability",
     conda:
         "../../envs/gst.yaml"
     threads: 1
@@ -26,7 +23,8 @@ rule flatness:
             "flatness.py", ("gst.models", recipe_of(wildcards).network.name)
         ),
     message:
-        "Measuring the flatness of {wildcards.benchmark}: {wildcards.method}, {wildcards.cohort}"
+        "Measuring the flatness of {wildcards.benchmark} at {wildcards.percent}% noise: "
+        "{wildcards.method}, level {wildcards.level}, {wildcards.cohort}"
     script:
         "../scripts/flatness.py"
 

@@ -14,8 +14,9 @@ with logged(snakemake.log[0]):
     results = Path(facts["results"])
     runs = {path: Recipe.parse(json.dumps(recipe)) for path, recipe in facts["runs"].items()}
     if facts["study"] == "regularization":
-        tables = regularization_tables(results, runs, facts["subgroups"])
+        tables = regularization_tables(results, runs, facts["groups"], facts["flatness"])
     else:
-        tables = stability_tables(results, runs, facts["flatness"], facts["activations"])
+        measured = facts["flatness"], facts["activations"]
+        tables = stability_tables(results, runs, *measured, facts["groups"])
     for name, path in snakemake.output.items():
         write_table(path, tables[name])

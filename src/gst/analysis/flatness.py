@@ -1,4 +1,4 @@
-"""Flatness of the networks of the stability study, beside their stability and accuracy."""
+"""Flatness of networks, beside their stability and accuracy."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from gst.analysis.frames import long, stack
 from gst.artifacts import check_seeds, read_json, read_npz
 from gst.layout import RunPath
 
-RUN = ("study", "benchmark", "method", "level", "seed")
+RUN = ("study", "benchmark", "noise", "method", "level", "seed")
 """Columns that name a replicate."""
 
 JOINED = ("events", "target", "iterative_rate", "stability", "best_test_accuracy", "gap")
@@ -47,9 +47,16 @@ def flatness_table(results: Path, measured: Iterable[str], runs: pd.DataFrame) -
         file = results / "flatness" / text / "flatness.json"
         record = read_json(file)
         check_seeds(file, record.get("seeds"), path.cohort.seeds)
-        place = {name: getattr(path, name) for name in RUN[:-1]}
+        place = {
+            "study": path.study,
+            "benchmark": path.benchmark,
+            "noise": float(path.percent),
+            "method": path.method,
+            "level": path.level,
+            "seed": record["seeds"],
+        }
         parts += [
-            pd.DataFrame({**place, "seed": record["seeds"], "split": split, **measures})
+            pd.DataFrame({**place, "split": split, **measures})
             for split, measures in record["split"].items()
         ]
     if not parts:

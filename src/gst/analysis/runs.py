@@ -166,8 +166,13 @@ def runs_table(runs: list[Run]) -> pd.DataFrame:
     parameters that are masked, reduction_physical the share that a physically smaller network
     lacks: parameters that read pruned filters, too. recovery_epochs is as
     `stability.recovery_epochs` says.
+
+    stability is that of the run's own events; for a level of pruning the one before its first
+    step. chain_stability is the mean over all levels of pruning that led to the run, its own
+    included.
     """
-    return pd.DataFrame(row for run in runs for row in _replicates(run))
+    table = pd.DataFrame(row for run in runs for row in _replicates(run))
+    return table.assign(chain_stability=_over_chains(runs, table))
 
 
 def jobs_table(runs: list[Run]) -> pd.DataFrame:
@@ -229,6 +234,23 @@ def _replicates(run: Run) -> Iterator[dict[str, Any]]:
             "diverged": diverged,
             "seconds": record["seconds"] / len(record["seeds"]),
         }
+
+
+def _over_chains(runs: list[Run], table: pd.DataFrame) -> list[float]:
+    """Return each replicate's mean stability over its level and the levels it started from."""
+    keys = ["benchmark", "noise", "method", "level", "seed"]
+    stability = table.set_index(keys)["stability"].to_dict()
+    found = []
+    for run in runs:
+        levels, before = [run.path.level], run.recipe.previous()
+        while before and before.level:
+            levels.append(before.level)
+            before = before.previous()
+        place = run.path.benchmark, float(run.path.percent), run.path.method
+        for seed in run.record["seeds"]:
+            steps = [stability.get((*place, level, seed), np.nan) for level in levels]
+            found.append(float(np.mean(steps)))
+    return found
 
 
 def _intervention(recipe: Recipe) -> dict[str, Any]:

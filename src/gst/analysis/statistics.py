@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import betainc, stdtr
+from scipy.special import betainc, stdtr, stdtrit
 
 MINIMUM = 3
 """Fewest replicates from which an interval, a correlation or a comparison is computed."""
@@ -71,6 +71,25 @@ def bootstrap_interval(
     x = x[np.isfinite(x)]
     mean, low, high = _intervals(x[None, :], level, samples, seed)
     return Interval(float(mean[0]), float(low[0]), float(high[0]), x.size)
+
+
+def student_interval(values: ArrayLike, level: float = 0.95) -> Interval:
+    """Return the mean of replicates with Student's interval, mean +- t s / sqrt(n).
+
+    With few replicates of about normal values it covers what it says, which their bootstrap does
+    not; it is wide then: at n = 3, t = 4.3.
+
+    Args:
+        values: One value a replicate.
+        level: Coverage of the interval, in (0, 1).
+    """
+    x = np.asarray(values, dtype=np.float64)
+    x = x[np.isfinite(x)]
+    mean = float(x.mean()) if x.size else np.nan
+    if x.size < MINIMUM:
+        return Interval(mean, np.nan, np.nan, x.size)
+    half = float(stdtrit(x.size - 1, (1 + level) / 2) * x.std(ddof=1) / np.sqrt(x.size))
+    return Interval(mean, mean - half, mean + half, x.size)
 
 
 def summarise(table: pd.DataFrame, by: list[str], value: str) -> pd.DataFrame:

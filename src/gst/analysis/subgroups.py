@@ -17,6 +17,9 @@ from gst.analysis.runs import Run
 from gst.artifacts import check_seeds, read_npz
 from gst.layout import Cohort, RunPath
 
+HARD = 5
+"""The most influential one in so many examples counts as hard."""
+
 PLACE = ("study", "benchmark", "noise", "method", "level", "seed")
 
 MEASURES = (
@@ -85,15 +88,18 @@ def grouping(results: Path, groups: int) -> Callable[[RunPath], np.ndarray]:
     return lambda path: of(path.benchmark, path.percent, path.cohort)
 
 
-def subgroup_levels(found: Sequence[Run], runs: pd.DataFrame) -> pd.DataFrame:
+def subgroup_levels(
+    found: Sequence[Run], runs: pd.DataFrame, reference: str = "dense"
+) -> pd.DataFrame:
     """Return, for each method, level and seed, the mean losses of every subgroup.
 
     Args:
         found: Runs; those whose examples are not grouped do not count.
         runs: As `runs.runs_table` makes it.
+        reference: The method that others are compared with.
 
     Returns:
-        The columns of `LEVELS`, dense networks included; NaN for diverged replicates.
+        The columns of `LEVELS`, the reference included as "dense"; NaN for diverged replicates.
     """
     parts = {
         (path.study, path.benchmark, float(path.percent), path.method, path.level, path.cohort): own
@@ -108,7 +114,7 @@ def subgroup_levels(found: Sequence[Run], runs: pd.DataFrame) -> pd.DataFrame:
     )
     table[["loss", "accuracy"]] = table[["loss", "accuracy"]].mask(table.pop("diverged"))
     keys = ["benchmark", "noise", "seed", "group"]
-    dense = table.loc[table["method"] == "dense", [*keys, "loss", "accuracy"]]
+    dense = table.loc[table["method"] == reference, [*keys, "loss", "accuracy"]]
     table = table.merge(dense, on=keys, suffixes=("_sparse", "_dense"))
     for name in ("loss", "accuracy"):
         table[f"{name}_difference"] = table[f"{name}_sparse"] - table[f"{name}_dense"]
@@ -130,3 +136,37 @@ def subgroups(selected: pd.DataFrame, levels: pd.DataFrame) -> pd.DataFrame:
     measured = levels[[*PLACE, *MEASURES]].rename(columns={"method": "trained"})
     keys = [*(name for name in PLACE if name != "method"), "trained"]
     return chosen.assign(trained=trained).merge(measured, on=keys)[list(COLUMNS)]
+
+
+def variant_subgroups(levels: pd.DataFrame, reference: str) -> pd.DataFrame:
+    """Return, for each variant of a stability benchmark, the mean losses of every subgroup.
+
+    The final weights of variants stand in place of sparse networks, and those that were trained
+    without pruning in place of dense ones.
+
+    Args:
+        levels: As `subgroup_levels` makes it, of one benchmark.
+        reference: The variant without pruning.
+
+    Returns:
+        As `subgroups`; the protocol is "clean", and `which` is "final".
+    """
+    others = levels[levels["method"] != reference]
+    return others.assign(protocol="clean", which="final")[list(COLUMNS)]
+
+
+def hard_losses(levels: pd.DataFrame, runs: pd.DataFrame) -> pd.Series:
+    """Return the mean training loss of the most influential fifth of the examples, run by run.
+
+    Args:
+        levels: As `subgroup_levels` makes it; the fifth are the groups that lie wholly in it.
+        runs: As `runs.runs_table` makes it; the result has its index. NaN for runs whose
+            examples are not grouped.
+    """
+    last = levels["group"].max()
+    hard = levels[levels["group"] > last - last // HARD]
+    total = (hard["loss_sparse"] * hard["examples"]).astype(float)
+    keys = [hard[name] for name in PLACE]
+    means = total.groupby(keys).sum(min_count=1) / hard["examples"].groupby(keys).sum()
+    place = pd.MultiIndex.from_frame(runs[list(PLACE)])
+    return pd.Series(means.reindex(place).to_numpy(dtype=float), index=runs.index)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from gst.analysis.accounts import accounts_table
 from gst.analysis.activations import activations_table
 from gst.analysis.correlations import correlations
 from gst.analysis.el2n import el2n_table
@@ -15,13 +16,22 @@ from gst.analysis.left_out import left_out_table
 from gst.analysis.pictures import pictures_table
 from gst.analysis.runs import curves_table, jobs_table, read_runs, runs_table
 from gst.analysis.selection import selected
-from gst.analysis.subgroups import grouping, subgroup_levels, subgroups
+from gst.analysis.subgroups import (
+    grouping,
+    hard_losses,
+    subgroup_levels,
+    subgroups,
+    variant_subgroups,
+)
 from gst.layout import EARLY
 from gst.recipe import Recipe
 
 
 def regularization_tables(
-    results: Path, expected: Mapping[str, Recipe], groups: int | None
+    results: Path,
+    expected: Mapping[str, Recipe],
+    groups: int | None,
+    flatness: Sequence[str] = (),
 ) -> dict[str, pd.DataFrame]:
     """Return the tables of one benchmark of the regularization study.
 
@@ -30,10 +40,12 @@ def regularization_tables(
         expected: The recipe of each run, by the text of its RunPath.
         groups: Into how many groups examples are split by their EL2N score; None if there are
             no scores.
+        flatness: Texts of the RunPaths that flatness was measured on.
 
     Returns:
-        runs, jobs, selected, subgroups, subgroup_levels, el2n, left_out, pictures. Networks that
-        were cut off early, for weights to go back to, count among the jobs only.
+        runs, jobs, selected, subgroups, subgroup_levels, el2n, left_out, pictures, flatness,
+        accounts. Networks that were cut off early, for weights to go back to, count among the
+        jobs only.
 
     Raises:
         ArtifactError: If a file is missing, damaged, or made with another recipe.
@@ -46,6 +58,7 @@ def regularization_tables(
     chosen = selected(runs[~runs["method"].isin({run.path.method for run in leaving_out})])
     levels = subgroup_levels(trained, runs)
     scored = [run.path for run in found if run.path.method == "dense"] if groups else []
+    flat = flatness_table(results, flatness, runs)
     return {
         "runs": runs,
         "jobs": jobs_table(found),
@@ -55,6 +68,8 @@ def regularization_tables(
         "el2n": el2n_table(results, scored),
         "left_out": left_out_table(results, leaving_out, runs),
         "pictures": pictures_table(results, runs, expected),
+        "flatness": flat,
+        "accounts": accounts_table(runs, flat, hard_losses(levels, runs)),
     }
 
 
@@ -63,6 +78,7 @@ def stability_tables(
     expected: Mapping[str, Recipe],
     flatness: Sequence[str],
     activations: Sequence[str],
+    groups: int | None = None,
 ) -> dict[str, pd.DataFrame]:
     """Return the tables of one benchmark of the stability study.
 
@@ -71,16 +87,24 @@ def stability_tables(
         expected: The recipe of each run, by the text of its RunPath.
         flatness: Texts of the RunPaths that flatness was measured on.
         activations: Texts of the RunPaths that activations were measured on.
+        groups: Into how many groups examples are split by their EL2N score; None if there are
+            no scores.
 
     Returns:
-        runs, jobs, curves, flatness, correlations, spectra, scans, activations.
+        runs, jobs, curves, flatness, correlations, spectra, scans, activations, subgroups, el2n,
+        accounts.
 
     Raises:
         ArtifactError: If a file is missing, damaged, or made with another recipe.
     """
-    found = list(read_runs(results, expected))
+    group = grouping(results, groups) if groups else None
+    found = list(read_runs(results, expected, group))
     runs = runs_table(found)
     flat = flatness_table(results, flatness, runs)
+    unpruned = [run.path for run in found if run.recipe.intervention is None]
+    reference = unpruned[0].method if unpruned else ""
+    levels = subgroup_levels(found, runs, reference)
+    scored = {path.cohort: path for path in unpruned} if groups else {}
     return {
         "runs": runs,
         "jobs": jobs_table(found),
@@ -90,6 +114,9 @@ def stability_tables(
         "spectra": spectra_table(results, flatness),
         "scans": scans_table(results, flatness),
         "activations": activations_table(results, activations),
+        "subgroups": variant_subgroups(levels, reference),
+        "el2n": el2n_table(results, list(scored.values())),
+        "accounts": accounts_table(runs, flat, hard_losses(levels, runs)),
     }
 
 

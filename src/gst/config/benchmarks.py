@@ -14,6 +14,7 @@ from gst.recipe import (
     FilterNoise,
     FilterPruning,
     Flatness,
+    FlatnessSettings,
     Frozen,
     GradualPruning,
     LabelNoise,
@@ -77,6 +78,18 @@ class El2n(Frozen):
     """Independent networks over which a score is averaged, a draw of the labels."""
 
 
+class LevelFlatness(FlatnessSettings):
+    """How the flatness of the loss around the final weights is measured along the levels."""
+
+    every: PositiveInt = 1
+    """Levels from one that is measured to the next: of each method every such level and the last,
+    beside the dense network. Ablations are left out."""
+
+    def after(self, epoch: int) -> Flatness:
+        """Return the measurement itself, after a number of finished epochs."""
+        return Flatness(epoch=epoch, **self.model_dump(exclude={"every"}))
+
+
 class CommonSettings(Frozen):
     """What a benchmark of either study has."""
 
@@ -91,6 +104,8 @@ class CommonSettings(Frozen):
     cohort: PositiveInt
     """Seeds that train together in one job; `replicates` is a multiple of it. More replicates
     leave finished cohorts as they are, another cohort size retrains everything."""
+    subgroups: Annotated[int, Field(ge=2)] = 20
+    """Number of groups of equal size, by EL2N, for which training losses are compared."""
     scale: Literal["published", "reduced"] = "reduced"
     """Whether the settings are those of the paper. A reduced benchmark never yields the verdict
     "reproduced" for a published number."""
@@ -147,8 +162,8 @@ class RegularizationBenchmark(CommonSettings):
     """How many narrower networks are trained; as many as `levels` if null."""
     el2n: El2n
     """How the influence of training examples is scored."""
-    subgroups: Annotated[int, Field(ge=2)] = 20
-    """Number of groups of equal size, by EL2N, for which training losses are compared."""
+    flatness: LevelFlatness | None = None
+    """How flatness is measured along the levels; null leaves it out."""
 
     def runs(self, name: str) -> Iterator[PlannedRun]:
         """Yield the benchmark's training runs, each after the run that it starts from."""
@@ -165,8 +180,12 @@ class RegularizationBenchmark(CommonSettings):
 
     def has(self, need: str) -> bool:
         """Return whether the benchmark has what a kind of figure needs."""
-        asked = {"ablations": self.ablations, "leave_out": self.leave_out}
-        return need in (*self.methods, "el2n") or bool(asked.get(need))
+        optional = {
+            "ablations": self.ablations,
+            "leave_out": self.leave_out,
+            "flatness": self.flatness,
+        }
+        return need in (*self.methods, "el2n") or bool(optional.get(need))
 
     @property
     def chains(self) -> dict[str, WeightPruning]:
@@ -189,9 +208,22 @@ class RegularizationBenchmark(CommonSettings):
             training=self.training,
         )
 
-    def scoring(self, percent: float) -> Recipe:
-        """Return the recipe of the networks that score examples: dense, cut off early."""
-        return self.dense(percent).cut_off(self.el2n.epoch)
+    def scoring(self) -> Iterator[tuple[float, El2n, Recipe]]:
+        """Yield, for each level of label noise, how examples are scored and with what networks."""
+        for percent in self.noise:
+            yield percent, self.el2n, self.dense(percent).cut_off(self.el2n.epoch)
+
+    def last_level(self, method: str) -> int:
+        """Return the last level of a method beside dense training, which has level 0 alone."""
+        return (method == "width" and self.width_levels) or self.levels
+
+    def measured(self, path: RunPath) -> Flatness | None:
+        """Return how the flatness of one of the benchmark's runs is measured, None if it is not."""
+        if self.flatness is None or path.method not in ("dense", *self.methods):
+            return None
+        if path.level % self.flatness.every and path.level != self.last_level(path.method):
+            return None
+        return self.flatness.after(self.training.epochs)
 
     def _steps(self, percent: float) -> list[tuple[str, int, Recipe]]:
         dense = self.dense(percent)
@@ -227,7 +259,7 @@ class RegularizationBenchmark(CommonSettings):
             self.network.model_copy(
                 update={"width": float(exact(self.network.width) * exact(self.width_factor) ** k)}
             )
-            for k in range(1, (self.width_levels or self.levels) + 1)
+            for k in range(1, self.last_level("width") + 1)
         ]
 
 
@@ -238,6 +270,8 @@ class StabilityBenchmark(CommonSettings):
     """The study that the benchmark belongs to; decides which keys it has."""
     variants: Annotated[dict[Name, Variant | None], Field(min_length=1)]
     """Ways to prune, by name; null trains without pruning."""
+    el2n: El2n | None = None
+    """How the influence of training examples is scored; null leaves it out."""
     flatness: Flatness | None = None
     """How the flatness of every run is measured; null leaves it out."""
     activations: Activations | None = None
@@ -256,6 +290,16 @@ class StabilityBenchmark(CommonSettings):
             for cohort in self.cohorts():
                 yield PlannedRun(RunPath(self.study, name, "0", variant, 0, cohort), recipe)
 
+    def scoring(self) -> Iterator[tuple[float, El2n, Recipe]]:
+        """Yield how examples are scored and with what networks, for the one level of no noise."""
+        if self.el2n:
+            dense = Recipe(dataset=self.dataset, network=self.network, training=self.training)
+            yield 0, self.el2n, dense.cut_off(self.el2n.epoch)
+
+    def measured(self, path: RunPath) -> Flatness | None:
+        """Return how the flatness of one of the benchmark's runs is measured, None if it is not."""
+        return self.flatness
+
     def has(self, need: str) -> bool:
         """Return whether the benchmark has what a kind of figure needs.
 
@@ -268,7 +312,12 @@ class StabilityBenchmark(CommonSettings):
             pruned = [variant for variant in variants if isinstance(variant, FilterPruning)]
             rates = {(variant.target, variant.period) for variant in pruned}
             return any(sum(target == t for t, _ in rates) >= 3 for target in get_args(Target))
-        return bool({"flatness": self.flatness, "activations": self.activations}.get(need))
+        optional = {
+            "el2n": self.el2n,
+            "flatness": self.flatness,
+            "activations": self.activations,
+        }
+        return bool(optional.get(need))
 
     @property
     def snapshots(self) -> tuple[int, ...]:

@@ -17,6 +17,7 @@ from gst.config.benchmarks import (
     SCORES,
     Benchmark,
     El2n,
+    LevelFlatness,
     Method,
     RegularizationBenchmark,
     StabilityBenchmark,
@@ -30,6 +31,7 @@ from gst.recipe import (
     Activations,
     DenseSparseDense,
     Flatness,
+    FlatnessSettings,
     GradualPruning,
     LabelNoise,
     LeaveOut,
@@ -109,18 +111,23 @@ def _dropout_is_of_images_in_memory(
         )
 
 
-def _measured_images_are_in_memory(
+def _flatness_is_of_images_in_memory(
+    dataset: str, datasets: Mapping[str, DatasetSource], flatness: FlatnessSettings | None
+) -> Faults:
+    if flatness and dataset in datasets and streamed(datasets[dataset]):
+        yield Fault(("flatness",), f"needs images in memory; those of {dataset} are streamed")
+
+
+def _activations_are_of_images_in_memory(
     dataset: str,
     datasets: Mapping[str, DatasetSource],
-    flatness: Flatness | None,
     activations: Activations | None,
     variants: Mapping[str, Variant | None],
 ) -> Faults:
     if dataset not in datasets or not streamed(datasets[dataset]):
         return
-    for name, given in (("flatness", flatness), ("activations", activations)):
-        if given:
-            yield Fault((name,), f"needs images in memory; those of {dataset} are streamed")
+    if activations:
+        yield Fault(("activations",), f"needs images in memory; those of {dataset} are streamed")
     for name, variant in variants.items():
         score = variant and entries(SCORES[variant.kind]).get(variant.score)
         if score and score.facts.get("watches"):
@@ -209,9 +216,10 @@ def _regularization_figures_fit(
     methods: tuple[Method, ...],
     ablations: dict[str, WeightPruning] | None,
     leave_out: dict[str, LeaveOut] | None,
+    flatness: LevelFlatness | None,
 ) -> Faults:
     benchmark = RegularizationBenchmark.model_construct(
-        methods=methods, ablations=ablations, leave_out=leave_out
+        methods=methods, ablations=ablations, leave_out=leave_out, flatness=flatness
     )
     yield from _figures_fit(figures, "regularization", benchmark.has)
 
@@ -219,11 +227,12 @@ def _regularization_figures_fit(
 def _stability_figures_fit(
     figures: Mapping[str, str] | None,
     variants: dict[str, Variant | None],
+    el2n: El2n | None,
     flatness: Flatness | None,
     activations: Activations | None,
 ) -> Faults:
     benchmark = StabilityBenchmark.model_construct(
-        variants=variants, flatness=flatness, activations=activations
+        variants=variants, el2n=el2n, flatness=flatness, activations=activations
     )
     yield from _figures_fit(figures, "stability", benchmark.has)
 
@@ -321,12 +330,20 @@ def _weights_rewind_past_the_warmup(
             yield from _recipe((*path, "rewind"), training, **rewinding)
 
 
-def _el2n_fits(el2n: El2n, training: Training) -> Faults:
-    if not training.warmup_epochs < el2n.epoch <= training.epochs:
+def _el2n_fits(el2n: El2n | None, training: Training) -> Faults:
+    if el2n and not training.warmup_epochs < el2n.epoch <= training.epochs:
         yield Fault(
             ("el2n", "epoch"),
             f"found {el2n.epoch}; needed: more than the {training.warmup_epochs} epochs of warm-up "
             f"and at most all {training.epochs}",
+        )
+
+
+def _el2n_has_a_reference(el2n: El2n | None, variants: Mapping[str, Variant | None]) -> Faults:
+    if el2n and None not in variants.values():
+        yield Fault(
+            ("el2n",),
+            "compares losses with those of training without pruning; add a variant that is null",
         )
 
 
@@ -399,11 +416,13 @@ def _variant_fits(network: Network, training: Training, name: str, variant: Vari
                 )
 
 
-def _flatness_fits(training: Training, flatness: Flatness | None) -> Faults:
-    if flatness is None:
-        return
-    yield from _recipe(("flatness", "epoch"), training, snapshots=(flatness.epoch,))
-    if flatness.directions > flatness.k:
+def _flatness_is_measured_in_time(training: Training, flatness: Flatness | None) -> Faults:
+    if flatness:
+        yield from _recipe(("flatness", "epoch"), training, snapshots=(flatness.epoch,))
+
+
+def _directions_are_known(flatness: FlatnessSettings | None) -> Faults:
+    if flatness and flatness.directions > flatness.k:
         yield Fault(
             ("flatness", "directions"),
             f"found {flatness.directions}; needed: at most k, which is {flatness.k}",
@@ -425,6 +444,9 @@ _EITHER: tuple[Check, ...] = (
     _cohorts_are_whole,
     _inferred_keys_exist,
     _published_benchmarks_exist,
+    _el2n_fits,
+    _directions_are_known,
+    _flatness_is_of_images_in_memory,
 )
 BENCHMARK: dict[type[RegularizationBenchmark | StabilityBenchmark], tuple[Check, ...]] = {
     RegularizationBenchmark: (
@@ -438,15 +460,15 @@ BENCHMARK: dict[type[RegularizationBenchmark | StabilityBenchmark], tuple[Check,
         _gradients_are_of_images_in_memory,
         _rewinding_fits,
         _weights_rewind_past_the_warmup,
-        _el2n_fits,
         _widths_fit,
         _regularization_figures_fit,
     ),
     StabilityBenchmark: (
         *_EITHER,
         _variants_fit,
-        _flatness_fits,
-        _measured_images_are_in_memory,
+        _el2n_has_a_reference,
+        _flatness_is_measured_in_time,
+        _activations_are_of_images_in_memory,
         _stability_figures_fit,
     ),
 }

@@ -11,7 +11,6 @@ from gst.config.benchmarks import (
     Benchmark,
     Name,
     PlannedRun,
-    RegularizationBenchmark,
     StabilityBenchmark,
 )
 from gst.datasets import DatasetSource
@@ -55,8 +54,8 @@ class _Settings(Frozen):
     """Folder that datasets are in, or are downloaded to."""
     keep_weights: Literal["all", "needed", "none"] = "all"
     """Weights that stay when nothing planned reads them any more. all: those of every run.
-    needed: those of dense networks and of the stability study; a level that is added later then
-    trains all levels before it again. none: none."""
+    needed: those of dense networks and of the stability study; a level, or its flatness, that is
+    added later then trains all levels before it again. none: none."""
     datasets: dict[Name, DatasetSource] = Field(default_factory=dict)
     """Sources of your own datasets, by name, beside the built-in ones."""
 
@@ -85,28 +84,21 @@ class Study(_Settings):
         return dict(self.runs())
 
     def el2n(self) -> list[El2nJob]:
-        """Return the EL2N scores that the regularization benchmarks need."""
+        """Return the EL2N scores that benchmarks ask for."""
         return [
-            El2nJob(
-                name,
-                percent_text(percent),
-                cohort,
-                benchmark.scoring(percent),
-                benchmark.el2n.networks,
-            )
+            El2nJob(name, percent_text(percent), cohort, recipe, el2n.networks)
             for name, benchmark in self.benchmarks.items()
-            if isinstance(benchmark, RegularizationBenchmark)
-            for percent in benchmark.noise
+            for percent, el2n, recipe in benchmark.scoring()
             for cohort in benchmark.cohorts()
         ]
 
     def flatness(self) -> list[FlatnessJob]:
-        """Return the flatness measurements of the stability benchmarks."""
+        """Return the flatness measurements that benchmarks ask for."""
         return [
-            FlatnessJob(run.path, benchmark.flatness)
+            FlatnessJob(run.path, settings)
             for name, benchmark in self.benchmarks.items()
-            if isinstance(benchmark, StabilityBenchmark) and benchmark.flatness
             for run in benchmark.runs(name)
+            if (settings := benchmark.measured(run.path))
         ]
 
     def activations(self) -> list[ActivationsJob]:

@@ -14,7 +14,7 @@ from gst.data.loaded import Dataset, LabelDraw
 from gst.data.splits import Split
 from gst.measures.flatness import measure
 from gst.measures.flatness.cohort import measure_cohort
-from gst.recipe import Flatness, Network, Recipe, Sgd, Training, jsonable
+from gst.recipe import Flatness, Network, Recipe, Sgd, Training, WeightPruning, jsonable
 
 CPU = torch.device("cpu")
 RECIPE = Recipe(
@@ -145,3 +145,55 @@ def test_weights_of_something_else_are_refused(
     write_weights(weights, arrays, {"recipe": jsonable(RECIPE), "seeds": [5, 6]})
     with pytest.raises(ArtifactError, match="not of this network"):
         measure_cohort(weights, dataset, labels, RECIPE, SETTINGS, CPU)
+
+
+def test_a_pruned_networks_hessian_is_that_of_the_weights_it_has(
+    tmp_path: Path, dataset: Dataset
+) -> None:
+    """Against all second derivatives, in float64, with respect to the surviving weights alone."""
+    network = Network(name="lenet-digits", width=0.05)
+    training = RECIPE.training
+    recipe = Recipe(
+        dataset="noise",
+        network=network,
+        training=training,
+        intervention=WeightPruning(kind="weights", fraction=0.8),
+        level=1,
+    )
+    module = models.build(network, 3, (1, 8, 8), torch.Generator().manual_seed(7))
+    rng = np.random.default_rng(3)
+    masks = {name: rng.random(p.shape) < 0.2 for name, p in module.named_parameters() if p.ndim > 1}
+    for name, mask in masks.items():
+        module.get_parameter(name).data *= torch.from_numpy(mask)
+    arrays = {f"weights/{name}": p.detach().numpy()[None] for name, p in module.named_parameters()}
+    arrays |= {f"masks/{name}": mask[None].astype(np.uint8) for name, mask in masks.items()}
+    path = tmp_path / "pruned.safetensors"
+    write_weights(path, arrays, {"recipe": jsonable(recipe), "seeds": [7]})
+    draw = LabelDraw(dataset.train.labels[None], np.zeros((1, 20), dtype=bool), (7,))
+    everything = SETTINGS.model_copy(update={"k": 1000, "examples": 20})
+    record, spectra = measure_cohort(path, dataset, draw, recipe, everything, CPU)
+
+    module = module.double()
+    inputs = (torch.from_numpy(dataset.train.images).double() / 255 - 0.4) / 0.3
+    names = [name for name, _ in module.named_parameters()]
+    shapes = [p.shape for p in module.parameters()]
+
+    def loss(flat: torch.Tensor) -> torch.Tensor:
+        parts = torch.split(flat, [shape.numel() for shape in shapes])
+        state = {n: p.view(s) for n, p, s in zip(names, parts, shapes, strict=True)}
+        logits = torch.func.functional_call(module, state, (inputs,))
+        return torch.nn.functional.cross_entropy(logits, torch.from_numpy(dataset.train.labels))
+
+    flat = torch.cat([p.detach().flatten() for p in module.parameters()])
+    whole = torch.autograd.functional.hessian(loss, flat)
+    alive = np.concatenate(
+        [masks.get(name, np.ones(p.shape, bool)).ravel() for name, p in module.named_parameters()]
+    )
+    exact = whole[alive][:, alive].numpy()
+    found = {name: column[0] for name, column in record["split"]["train"].items()}
+    values = np.linalg.eigvalsh(exact)
+    largest = values[np.argsort(-np.abs(values))][:10]
+    np.testing.assert_allclose(spectra["train_eigenvalues"][0][:10], largest, rtol=1e-3)
+    assert found["trace_top"] == pytest.approx(np.trace(exact), rel=1e-3)
+    assert found["trace_hutchinson"] == pytest.approx(np.trace(exact), rel=1e-3)
+    assert np.trace(exact) < 0.9 * np.trace(whole)
