@@ -19,9 +19,14 @@ training images. loss: mean training loss on noisy examples; without label noise
 the examples that EL2N calls most influential."""
 
 METHODS = ("dense", "pruned", "extended", "width")
-"""Methods of the regularization study that count, of the stability study all do."""
+"""Methods of the regularization study that count; of the stability study all variants do."""
 
 COLUMNS = (*RUN, "test_accuracy", *ACCOUNTS)
+
+
+def counted(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return the runs that accounts are held against, ablations and the like left out."""
+    return runs[(runs["study"] == "stability") | runs["method"].isin(METHODS)]
 
 
 def accounts_table(
@@ -32,13 +37,13 @@ def accounts_table(
     Args:
         runs: As `runs.runs_table` makes it.
         flatness: As `flatness.flatness_table` makes it, of the same benchmark.
-        hard_losses: As `subgroups.hard_losses` makes it, for rows of runs without label noise;
-            None if examples were not scored.
+        hard_losses: As `subgroups.hard_losses` makes it, of the runs that count and have no label
+            noise; None if examples were not scored.
 
     Returns:
         The columns of `COLUMNS`. NaN is what was not measured, or diverged.
     """
-    own = runs[(runs["study"] == "stability") | runs["method"].isin(METHODS)]
+    own = counted(runs)
     table = own.assign(
         test_accuracy=1 - own["test_error"],
         size=own["weights_remaining"],

@@ -22,7 +22,7 @@ GROUPS = 20
 """Number of subgroups (M in the paper); the last one holds the most influential examples."""
 
 HARD = 5
-"""The most influential one in so many examples counts as hard."""
+"""Number of groups of which the last, the most influential fifth, counts as hard."""
 
 COLUMNS = (
     "study",

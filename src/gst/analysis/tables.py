@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from gst.analysis.accounts import accounts_table
+from gst.analysis.accounts import accounts_table, counted
 from gst.analysis.activations import activations_table
 from gst.analysis.correlations import correlations
 from gst.analysis.el2n import el2n_table
@@ -42,7 +42,7 @@ def regularization_tables(
     chosen = selected(runs)
     scored = [run.path for run in found if run.path.method == "dense"] if el2n else []
     flat = flatness_table(results, flatness, runs)
-    hard = hard_losses(results, runs[runs["noise"] == 0]) if el2n else None
+    clean = counted(runs[runs["noise"] == 0])
     return {
         "runs": runs,
         "jobs": jobs_table(found),
@@ -50,7 +50,7 @@ def regularization_tables(
         "subgroups": subgroups(results, chosen if el2n else chosen.iloc[:0], runs),
         "el2n": el2n_table(results, scored),
         "flatness": flat,
-        "accounts": accounts_table(runs, flat, hard),
+        "accounts": accounts_table(runs, flat, hard_losses(results, clean) if el2n else None),
     }
 
 
