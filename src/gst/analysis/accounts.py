@@ -19,7 +19,7 @@ training images. loss: mean training loss on noisy examples; without label noise
 the examples that EL2N calls most influential."""
 
 METHODS = ("dense", "pruned", "extended", "width")
-"""Methods of the regularization study that count, of the stability study all do."""
+"""Methods of the regularization study that count; of the stability study all variants do."""
 
 COLUMNS = (*RUN, "test_accuracy", *ACCOUNTS)
 

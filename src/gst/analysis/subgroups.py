@@ -18,7 +18,7 @@ from gst.artifacts import check_seeds, read_npz
 from gst.layout import Cohort, RunPath
 
 HARD = 5
-"""The most influential one in so many examples counts as hard."""
+"""Number of groups of which the last, the most influential fifth, counts as hard."""
 
 PLACE = ("study", "benchmark", "noise", "method", "level", "seed")
 
