@@ -32,7 +32,10 @@ PRUNED = sorted(
     {name for each in study.benchmarks.values() for name in getattr(each, "chains", ())}
 )
 TABLES = {
-    "regularization": ("runs", "jobs", "selected", "subgroups", "subgroup_levels", "el2n"),
+    "regularization": (
+        *("runs", "jobs", "levels", "selected"),
+        *("subgroups", "subgroup_levels", "el2n"),
+    ),
     "stability": (
         *("runs", "jobs", "curves", "flatness"),
         *("correlations", "spectra", "scans", "activations"),
@@ -40,7 +43,7 @@ TABLES = {
 }
 LARGE = ("runs", "subgroup_levels", "curves", "spectra", "scans", "activations")
 MERGED_OVER_BENCHMARKS = (
-    *("runs", "jobs", "selected", "subgroups", "subgroup_levels", "el2n"),
+    *("runs", "jobs", "levels", "selected", "subgroups", "subgroup_levels", "el2n"),
     *("curves", "flatness", "correlations"),
 )
 

@@ -11,6 +11,7 @@ from gst.analysis.activations import activations_table
 from gst.analysis.correlations import correlations
 from gst.analysis.el2n import el2n_table
 from gst.analysis.flatness import flatness_table, scans_table, spectra_table
+from gst.analysis.levels import level_numbers
 from gst.analysis.runs import curves_table, jobs_table, read_runs, runs_table
 from gst.analysis.selection import selected
 from gst.analysis.subgroups import grouping, subgroup_levels, subgroups
@@ -30,8 +31,8 @@ def regularization_tables(
             no scores.
 
     Returns:
-        runs, jobs, selected, subgroups, subgroup_levels, el2n. Networks that were cut off
-        early, for weights to go back to, count among the jobs only.
+        runs, jobs, levels, selected, subgroups, subgroup_levels, el2n. Networks that were cut
+        off early, for weights to go back to, count among the jobs only.
 
     Raises:
         ArtifactError: If a file is missing, damaged, or made with another recipe.
@@ -41,14 +42,15 @@ def regularization_tables(
     trained = [run for run in found if run.path.method != EARLY]
     runs = runs_table(trained)
     chosen = selected(runs)
-    levels = subgroup_levels(trained, runs)
+    by_group = subgroup_levels(trained, runs)
     scored = [run.path for run in found if run.path.method == "dense"] if groups else []
     return {
         "runs": runs,
         "jobs": jobs_table(found),
+        "levels": level_numbers(runs),
         "selected": chosen,
-        "subgroups": subgroups(chosen, levels),
-        "subgroup_levels": levels,
+        "subgroups": subgroups(chosen, by_group),
+        "subgroup_levels": by_group,
         "el2n": el2n_table(results, scored),
     }
 
