@@ -47,7 +47,8 @@ def selected(runs: pd.DataFrame) -> pd.DataFrame:
         One row for each benchmark, noise, method, protocol, seed, and `which`: dense,
         optimal (lowest error; the dense network is a candidate, and of levels that tie the first
         counts), sparsest-better (fewest weights with an error below dense; absent where there is
-        none, and for extended training, which removes none). test_error is the error that the protocol reports.
+        none, and for extended training, which removes none). test_error is the error that the
+        protocol reports.
     """
     parts = [part for _, cell in groups(runs, "benchmark", "noise") for part in _cell(cell)]
     return stack(parts, COLUMNS).dropna(subset="test_error", ignore_index=True)
