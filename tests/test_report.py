@@ -95,6 +95,33 @@ def selected() -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def levels() -> pd.DataFrame:
+    rows = [
+        {
+            "benchmark": "toy-lenet",
+            "noise": noise,
+            "method": method,
+            "level": level,
+            "weights_remaining": weights,
+            "test_error_mean": 0.3 + level / 100,
+            "test_error_sd": 0.005 if level else float("nan"),
+            "loss_original_mean": 0.1,
+            "loss_original_sd": 0.001,
+            "loss_noisy_mean": 1.25 if noise else float("nan"),
+            "loss_noisy_sd": 0.25 if noise else float("nan"),
+        }
+        for noise in (0.0, 40.0)
+        for method, level, weights in (
+            ("dense", 0, 1.0),
+            ("pruned", 1, 0.5),
+            ("extended", 1, 1.0),
+            ("pruned", 2, 0.25),
+            ("elsewhere", 1, 0.5),
+        )
+    ]
+    return pd.DataFrame(rows)
+
+
 def claims() -> pd.DataFrame:
     blank = {"published": None, "low": None, "high": None, "rule_verdict": None, "note": None}
     verdicts = {
@@ -175,6 +202,7 @@ def figures(tmp_path: Path) -> list[Path]:
 
 def write(folder: Path, figures: list[Path], **changed: pd.DataFrame) -> str:
     tables = {"runs": runs(), "jobs": jobs(), "claims": claims(), "selected": selected()}
+    tables["levels"] = levels()
     kinds = {path: FIGURES[path.stem] for path in figures}
     write_report(folder / "report.html", STUDY, tables | changed, kinds)
     return (folder / "report.html").read_text(encoding="utf-8")
@@ -235,8 +263,19 @@ def test_verdicts_are_counted_and_coloured(html: str) -> None:
 
 def test_numbers(html: str) -> None:
     text = Page(html).text
-    assert "40.1% 30.1% 26% 10.0 [10.0, 10.0] 3" in text
+    assert "optimal level as published 40.1% 30.1% 26% 10.0 [10.0, 10.0] 3" in text
+    assert "optimal level clean 40.1% 30.1% 26% 10.0 [10.0, 10.0] 3" in text
     assert "70.0 [70.0, 70.0] 81.0 [80.0, 82.0] 75.0 [75.0, 75.0]" in text
+
+
+def test_every_level_is_a_folded_row(html: str) -> None:
+    page = Page(html)
+    assert "toy-lenet: test error (%) Noise (%) Level Weights if pruned dense pruned" in page.text
+    assert "40 0 100% 30.0 40 1 50% 31.0 ± 0.5 31.0 ± 0.5 40 2 25% 32.0 ± 0.5" in page.text
+    assert "40 2 25% 0.100 ± 0.001 1.250 ± 0.250" in page.text
+    assert "elsewhere" not in page.text
+    # Two tables, and the claims that were not run.
+    assert len(page.all("details")) == 3
 
 
 def test_how_it_was_run(html: str) -> None:
@@ -267,7 +306,7 @@ def test_measured_energy_is_stated(tmp_path: Path, figures: list[Path]) -> None:
 def test_a_study_without_regularization(tmp_path: Path, figures: list[Path]) -> None:
     tables = {"runs": runs(), "jobs": jobs(), "claims": claims()}
     write_report(tmp_path / "report.html", STUDY, tables, {figures[0]: "regularization_losses"})
-    assert "best level of each method" not in (tmp_path / "report.html").read_text()
+    assert "selected levels of each method" not in (tmp_path / "report.html").read_text()
 
 
 def test_missing_and_damaged_figures_are_named(tmp_path: Path, figures: list[Path]) -> None:

@@ -10,6 +10,7 @@ import base64
 import html
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from math import nan
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,8 @@ from gst.analysis.frames import groups, rows
 from gst.analysis.statistics import false_alarm_rate, summarise
 from gst.artifacts import ArtifactError, atomic
 from gst.figures import words
-from gst.figures.selection import Selection
+from gst.figures.selection import LEVELS, PROTOCOLS, Selection
+from gst.figures.style import METHOD_MARKERS
 from gst.registry import find
 
 PAPERS = {
@@ -134,7 +136,7 @@ def write_report(
         path: Where to write it.
         study: name, command, and benchmarks: for each its name, study, scale, stands_for,
             dataset, network, noise, methods, levels, seeds.
-        tables: runs, jobs, claims, and selected if the regularization study was run.
+        tables: runs, jobs, claims, and selected and levels if the regularization study was run.
         figures: PNG files, and the registered kind of figure that each is; the caption of each
             lies beside it, as a .txt file.
 
@@ -322,7 +324,9 @@ def _figures(figures: Mapping[Path, str]) -> list[Markup]:
 def _numbers(tables: Mapping[str, pd.DataFrame]) -> list[Markup]:
     parts = [tag("h2", "Numbers", id="numbers")]
     if "selected" in tables:
-        parts.append(tag("section", *_optima(tables["selected"]), class_="card"))
+        parts.append(tag("section", *_selected(tables["selected"]), class_="card"))
+    if "levels" in tables:
+        parts.append(tag("section", *_levels(tables["levels"]), class_="card"))
     runs = tables["runs"]
     stability = runs[runs["study"] == "stability"]
     if len(stability):
@@ -330,15 +334,16 @@ def _numbers(tables: Mapping[str, pd.DataFrame]) -> list[Markup]:
     return parts
 
 
-def _optima(selected: pd.DataFrame) -> list[Markup]:
+def _selected(selected: pd.DataFrame) -> list[Markup]:
     body = [
         (
             row.benchmark,
             f"{row.noise:g}",
             row.method,
-            {"published": "as published", "clean": "clean"}[row.protocol],
+            LEVELS[row.which],
+            PROTOCOLS[row.protocol],
             words.percent(row.dense_error),
-            words.percent(row.optimal_error),
+            words.percent(row.error),
             words.weights(row.weights_remaining),
             words.interval(row, 100, 1),
             row.n,
@@ -349,18 +354,78 @@ def _optima(selected: pd.DataFrame) -> list[Markup]:
         "Benchmark",
         "Noise (%)#",
         "Method",
+        "Level",
         "Protocol",
         "Dense error#",
-        "Best error#",
+        "Error#",
         "Weights#",
         "Below dense (points)#",
         "n#",
     )
     return [
-        tag("h3", "Regularization study: the best level of each method"),
+        tag("h3", "Regularization study: the selected levels of each method"),
         _table(header, body),
-        tag("p", "Brackets are 95% intervals over seeds, paired with dense.", class_="soft"),
+        tag(
+            "p",
+            "As published, a level is selected on the whole test set, which its error is measured "
+            "on as well; clean, it is selected on one half and measured on the other. Brackets "
+            "are 95% intervals over seeds, paired with dense.",
+            class_="soft",
+        ),
     ]
+
+
+def _levels(levels: pd.DataFrame) -> list[Markup]:
+    """Return every level's numbers, folded, one table a benchmark and kind."""
+    methods = [method for method in METHOD_MARKERS if method in set(levels["method"])]
+    errors = {m: (m, "test_error", 100, 1) for m in methods}
+    losses = {
+        f"{method}, {part}": (method, f"loss_{part}", 1, 3)
+        for method in methods
+        for part in ("original", "noisy")
+    }
+    kinds = {
+        "test error (%)": (errors, levels),
+        "training loss on original and noisy examples (nats)": (
+            losses,
+            levels[levels["noise"] > 0],
+        ),
+    }
+    return [
+        tag("h3", "Regularization study: every level"),
+        *(
+            tag("details", tag("summary", f"{benchmark}: {name}"), _by_level(own, columns))
+            for name, (columns, table) in kinds.items()
+            for (benchmark,), own in groups(table, "benchmark")
+        ),
+        tag(
+            "p",
+            "Mean ± standard deviation over the seeds that did not diverge; a level is the "
+            "same step of each method. The table levels.csv has more columns and the other "
+            "ways to prune.",
+            class_="soft",
+        ),
+    ]
+
+
+def _by_level(levels: pd.DataFrame, columns: Mapping[str, tuple[str, str, float, int]]) -> Markup:
+    """Return a table of one benchmark: a row a noise and level.
+
+    Args:
+        levels: Rows of one benchmark, as `levels.level_numbers` makes them.
+        columns: For each column its method, quantity, scale and digits.
+    """
+    cells = {(row.noise, row.level, row.method): row for row in rows(levels)}
+    body = []
+    for (noise, level), own in groups(levels.sort_values(["noise", "level"]), "noise", "level"):
+        pruned = own.loc[own["method"].isin(["dense", "pruned"]), "weights_remaining"]
+        line = [f"{noise:g}", level, words.weights(pruned.iloc[0]) if len(pruned) else ""]
+        for method, quantity, scale, digits in columns.values():
+            row = cells.get((noise, level, method))
+            mean, sd = (scale * getattr(row, f"{quantity}_{part}", nan) for part in ("mean", "sd"))
+            line.append(words.spread(mean, sd, digits))
+        body.append(line)
+    return _table(("Noise (%)#", "Level#", "Weights if pruned#", *(f"{n}#" for n in columns)), body)
 
 
 def _variants(runs: pd.DataFrame) -> list[Markup]:

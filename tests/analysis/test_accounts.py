@@ -6,11 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gst.analysis.accounts import COLUMNS, accounts_table, counted
+from gst.analysis.accounts import COLUMNS, accounts_table
 from gst.analysis.runs import read_runs, runs_table
 from gst.analysis.tables import regularization_tables, stability_tables
 from gst.artifacts import write_json
-from gst.layout import Cohort
 from gst.recipe import FilterPruning, WeightPruning
 
 PLACE = "regularization/toy/noise-{}/{}/level-{:02d}"
@@ -105,22 +104,6 @@ def test_accounts_of_the_regularization_study(writer) -> None:
     arrays = np.load(writer.results / "el2n/toy/noise-0/seeds-0-1.npz")
     top = np.argsort(arrays["scores"][1].mean(axis=0))[-8:]
     assert found.loc[(0.0, "dense", 1), "loss"] == pytest.approx(losses[1][top].mean())
-
-
-def test_runs_that_do_not_count_need_no_scores(writer) -> None:
-    """Such as one of a cohort of its own, trained on a part of the examples."""
-    for seed in (0, 1):
-        writer.run(
-            PLACE.format(0, "left-out", 0),
-            writer.recipe(),
-            epochs(writer)[seed : seed + 1],
-            cohort=Cohort(seed, seed),
-        )
-    writer.run(PLACE.format(0, "dense", 0), writer.recipe(), epochs(writer))
-    writer.scores("toy", "0", np.random.default_rng(0).random((2, 2, 40)))
-    runs = counted(runs_of(writer))
-    assert set(runs["method"]) == {"dense"}
-    assert hard_losses(writer.results, runs).notna().all()
 
 
 def test_what_is_not_measured_is_not_known(writer) -> None:

@@ -24,6 +24,7 @@ from gst.analysis.rules import (
 from gst.analysis.runs import MEASURES
 from gst.analysis.selection import COLUMNS as SELECTED
 from gst.analysis.subgroups import COLUMNS as SUBGROUPS
+from gst.analysis.subgroups import LEVELS
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = ROOT / "config" / "claims.yaml"
@@ -262,6 +263,7 @@ def subgroups(differences, benchmark="mnist-lenet", noise=0.0):
             "noise": noise,
             "seed": seed,
             "group": group,
+            "percentile": 100 * group / len(values),
             "loss_difference": value,
         }
         for seed, values in enumerate(differences)
@@ -1046,6 +1048,11 @@ class TestShipped:
         assert verdicts["regularization-fig3-better-on-11-of-13"] == "reproduced"
         assert verdicts["regularization-fig2a-no-subgroup-worse"] == "reproduced"
         assert verdicts["regularization-fig7-clean-worse-on-4-of-5"] == "reproduced"
+        assert verdicts["regularization-appendix-c-other-algorithms"] == "reproduced"
+        assert verdicts["regularization-appendix-c-others-match-extended"] == "contradicted"
+        assert verdicts["regularization-nonuniform-at-all-sparsities"] == "reproduced"
+        assert verdicts["regularization-harm-only-at-high-sparsity"] == "reproduced"
+        assert verdicts["regularization-harm-at-high-sparsity"] == "reproduced"
         assert verdicts["stability-fig6-stability-curvature"] == "reproduced"
         assert verdicts["stability-fig6-stability-epsilon"] == "contradicted"
         assert verdicts["stability-fig2-vgg11-correlation"] == "contradicted"
@@ -1069,12 +1076,15 @@ WITHOUT = (
 def planted(claims):
     """Tables of every benchmark that the claims name, with the columns of the analysis.
 
-    Pruned networks are better, narrower ones worse than dense ones; losses fall in all
-    subgroups; all that varies between the runs of the stability study rises with stability.
+    Pruned networks are better, narrower ones worse than dense ones, and those pruned by other
+    scores as good as extended ones; losses fall in all subgroups, accuracy at the last level;
+    all that varies between the runs of the stability study rises with stability.
     """
     generator = np.random.default_rng(0)
     error = {"dense": 0.30, "pruned": 0.25, "extended": 0.27, "width": 0.40}
-    selected, subgroup, runs, flatness, curves, left_out = [], [], [], [], [], []
+    error |= {"snip": 0.27, "synflow": 0.27}
+    selected, subgroup, levels, runs = [], [], [], []
+    flatness, curves, left_out = [], [], []
     for benchmark in PUBLISHED["regularization"]:
         for noise in NOISES.get(benchmark, (0.0, 15.0, 30.0, 60.0)):
             for seed in range(3):
@@ -1093,14 +1103,23 @@ def planted(claims):
                         selected.append(row)
                         for group in range(1, 21):
                             change = dict.fromkeys(SUBGROUPS, 1.0) | row
-                            change |= {"group": group, "loss_difference": -0.1 * group}
+                            change |= {"group": group, "percentile": 5.0 * group}
+                            change |= {"loss_difference": -0.1 * group}
                             subgroup.append({key: change[key] for key in SUBGROUPS})
                 for by, percent, own in WITHOUT:
                     row = dict.fromkeys(LEFT_OUT, 1.0) | here | {"by": by, "percent": percent}
                     del row["protocol"]
                     row |= {"test_error": own, "test_error_dense": error["dense"]}
                     left_out.append(row | {"test_error_pruned": error["pruned"]})
-                for method in ("dense", "pruned", "extended"):
+                for level in range(1, 13):
+                    for group in range(1, 21):
+                        row = dict.fromkeys(LEVELS, 1.0) | here | {"method": "pruned"}
+                        row |= {"level": level, "weights_remaining": 0.8**level, "group": group}
+                        row |= {"percentile": 5.0 * group}
+                        row |= {"loss_difference": -0.1 * group}
+                        row |= {"accuracy_difference": -0.1 if level == 12 else 0.0}
+                        levels.append({key: row[key] for key in LEVELS})
+                for method in ("dense", "pruned", "extended", "snip", "synflow"):
                     for level in range(1) if method == "dense" else range(1, 13):
                         row = dict.fromkeys(MEASURES, 1.0) | here | {"method": method}
                         del row["protocol"]
@@ -1126,6 +1145,7 @@ def planted(claims):
     tables = {
         "selected": selected,
         "subgroups": subgroup,
+        "subgroup_levels": levels,
         "runs": runs,
         "flatness": flatness,
         "curves": curves,
@@ -1136,6 +1156,7 @@ def planted(claims):
     assert set(frames["selected"]) == {*SELECTED}
     assert set(frames["subgroups"]) == {*SUBGROUPS}
     assert set(frames["left_out"]) == {*LEFT_OUT}
+    assert set(frames["subgroup_levels"]) == {*LEVELS}
     return frames
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import permutations
 
 import pandas as pd
 import pytest
@@ -69,6 +70,23 @@ def test_the_dense_network_can_be_the_best() -> None:
     table = selected(pd.DataFrame(rows("dense", 0, DENSE) + rows("pruned", 1, [0.4, 0.4, 0.4])))
     assert level_of(table, "optimal") == [0]
     assert level_of(table, "sparsest-better") == []
+
+
+@pytest.mark.parametrize("order", list(permutations(range(3))))
+def test_levels_that_tie_are_not_told_apart_by_rounding(order: tuple[int, ...]) -> None:
+    """The same errors in another order of seeds: their paired differences sum to about -1e-17."""
+    errors = [0.1, 0.2, 0.9]
+    tied = [errors[i] for i in order]
+    table = selected(pd.DataFrame(rows("dense", 0, errors) + rows("pruned", 1, tied)))
+    assert level_of(table, "optimal") == [0]
+    assert level_of(table, "sparsest-better") == []
+
+
+def test_of_levels_that_tie_the_one_with_most_weights_is_optimal() -> None:
+    tied = rows("pruned", 2, [0.2] * 3) + rows("pruned", 1, [0.1, 0.2, 0.3])
+    table = selected(pd.DataFrame(rows("dense", 0, DENSE) + tied))
+    assert level_of(table, "optimal") == [1]
+    assert level_of(table, "sparsest-better") == [2]
 
 
 def test_methods_share_the_dense_rows_and_extended_has_no_sparsity() -> None:

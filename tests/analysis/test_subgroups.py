@@ -121,6 +121,7 @@ def test_as_many_groups_as_the_benchmark_says(writer) -> None:
     tables = regularization_tables(writer.results, writer.expected, groups=4)
     for name in ("subgroups", "subgroup_levels"):
         assert set(tables[name]["group"]) == {1, 2, 3, 4}
+        assert set(tables[name]["percentile"]) == {25, 50, 75, 100}
         assert set(tables[name]["examples"]) == {10}
 
 

@@ -63,7 +63,7 @@ def test_the_tables_of_both_studies_are_read_back_from_files(writer, tmp_path) -
     writer.scores("toy", "0", np.random.default_rng(0).random((2, 2, 40)))
     tables = regularization_tables(writer.results, writer.expected, groups=20)
     assert set(tables) == {
-        *("runs", "jobs", "selected", "subgroups", "subgroup_levels", "el2n"),
+        *("runs", "jobs", "levels", "selected", "subgroups", "subgroup_levels", "el2n"),
         *("left_out", "pictures", "flatness", "accounts"),
     }
     for name, table in tables.items():

@@ -20,6 +20,10 @@ WITHOUT = [
     ("improved", 20.0, "optimal", 0.05),
 ]
 """What is left out, its share in percent, the level that decided, and what it does to the error."""
+LEVEL_KEYS = (
+    *("study", "benchmark", "noise", "method", "level", "seed"),
+    *("weights_remaining", "epochs_spent"),
+)
 
 
 def regularization(benchmarks: list[str], noises: list[float]) -> dict[str, pd.DataFrame]:
@@ -75,6 +79,17 @@ def regularization(benchmarks: list[str], noises: list[float]) -> dict[str, pd.D
                 **keys
             )
         )
+    group = np.arange(1, 21)
+    levels = [
+        pd.DataFrame(
+            {
+                **{key: getattr(row, key) for key in LEVEL_KEYS},
+                "group": group,
+                "loss_difference": 0.01 * group * row.level + 0.001 * row.seed,
+            }
+        )
+        for row in table.itertuples()
+    ]
     stable = [
         {
             "benchmark": benchmark,
@@ -141,6 +156,7 @@ def regularization(benchmarks: list[str], noises: list[float]) -> dict[str, pd.D
         "runs": table,
         "selected": chosen,
         "subgroups": pd.concat(parts, ignore_index=True),
+        "subgroup_levels": pd.concat(levels, ignore_index=True),
         "el2n": pd.DataFrame(stable),
         "flatness": flatness,
         "accounts": accounts_table(table, flatness, 0.1 + 0.2 * table["level"]),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from gst.figures.subgroups import Subgroups
+from gst.figures.subgroups import Subgroups, SubgroupsLevels, SubgroupsWidth
 
 
 def test_subgroups(tables) -> None:
@@ -14,7 +14,7 @@ def test_subgroups(tables) -> None:
     figure = Subgroups.draw(table)
     assert [axes.get_title().split("\n")[1] for axes in figure.axes] == [
         "no label noise, optimal sparsity",
-        "no label noise, sparsest better than dense",
+        "no label noise, sparsest better level",
         "label noise, optimal sparsity",
     ]
     (curve,) = [got for got in figure.axes[2].lines if len(got.get_xdata()) == 20]
@@ -36,3 +36,44 @@ def test_no_sparse_network_to_show(tables) -> None:
     assert "no sparse network" in axes.texts[0].get_text()
     assert "no sparse network is better" in Subgroups.caption(table)
     assert "halves" not in Subgroups.caption(table)
+
+
+def test_narrower_networks_stand_beside_pruned_ones(tables) -> None:
+    own = tables["regularization"]["subgroups"]
+    table = SubgroupsWidth.summarise(own)
+    assert set(table["method"]) == {"pruned", "width"}
+    pruned, width = SubgroupsWidth.draw(table).axes
+    assert pruned.get_ylim() == width.get_ylim()
+    curves = {
+        axes: [line.get_ydata() for line in axes.lines if len(line.get_xdata()) == 20]
+        for axes in (pruned, width)
+    }
+    noisy = own.query(
+        "noise == 40 and method == 'pruned' and which == 'optimal' and protocol == 'published'"
+    )
+    np.testing.assert_allclose(
+        curves[pruned][1], noisy.groupby("group")["loss_difference"].mean().to_numpy()
+    )
+    assert len(curves[width]) == 2
+    caption = SubgroupsWidth.caption(table)
+    assert "40% label noise: pruned at level 4 +0.101 nats on the most influential fifth" in caption
+
+
+def test_more_levels(tables) -> None:
+    table = SubgroupsLevels.summarise(tables["regularization"]["subgroup_levels"])
+    assert sorted(set(table["level"])) == [1, 2, 4, 5, 6]
+    assert set(table["method"]) == {"pruned", "extended"}
+    figure = SubgroupsLevels.draw(table)
+    assert [axes.get_title() for axes in figure.axes] == [
+        f"toy-lenet, {method}\n{noise}"
+        for method in ("pruned", "extended")
+        for noise in ("no label noise", "40% label noise")
+    ]
+    for axes in figure.axes:
+        curves = [line.get_ydata() for line in axes.lines if len(line.get_xdata()) == 20]
+        expected = [[0.01 * group * level + 0.001 for group in range(1, 21)] for level in (1, 2, 4)]
+        np.testing.assert_allclose(curves[:3], expected)
+    caption = SubgroupsLevels.caption(table)
+    # Groups 17 to 20, and 1 to 16, at level 2; each with the mean over seeds of 0.001 times them.
+    assert "+0.371 and +0.171 at 16% of the weights" in caption
+    assert "+0.371 and +0.171 at 30 epochs" in caption

@@ -4,6 +4,7 @@ rule tables_regularization:
     output:
         runs="<results>/tables/{study}/{benchmark}/runs.parquet",
         jobs="<results>/tables/{study}/{benchmark}/jobs.csv",
+        levels="<results>/tables/{study}/{benchmark}/levels.csv",
         selected="<results>/tables/{study}/{benchmark}/selected.csv",
         subgroups="<results>/tables/{study}/{benchmark}/subgroups.csv",
         subgroup_levels="<results>/tables/{study}/{benchmark}/subgroup_levels.parquet",

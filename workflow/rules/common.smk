@@ -37,7 +37,8 @@ PRUNED = sorted(
 LEAVING_OUT = sorted({path.method for path in LEFT_OUT.values()})
 TABLES = {
     "regularization": (
-        *("runs", "jobs", "selected", "subgroups", "subgroup_levels", "el2n"),
+        *("runs", "jobs", "levels", "selected"),
+        *("subgroups", "subgroup_levels", "el2n"),
         *("left_out", "pictures", "flatness", "accounts"),
     ),
     "stability": (
@@ -48,8 +49,8 @@ TABLES = {
 }
 LARGE = ("runs", "subgroup_levels", "curves", "spectra", "scans", "activations", "pictures")
 MERGED_OVER_BENCHMARKS = (
-    *("runs", "jobs", "selected", "subgroups", "subgroup_levels", "el2n", "left_out"),
-    *("curves", "flatness", "correlations", "accounts"),
+    *("runs", "jobs", "levels", "selected", "subgroups", "subgroup_levels", "el2n"),
+    *("left_out", "curves", "flatness", "correlations", "accounts"),
 )
 
 

@@ -3,7 +3,7 @@ rule report:
         **{
             name: f"<results>/tables/{table_file(name)}"
             for name in MERGED
-            if name in ("runs", "selected")
+            if name in ("runs", "levels", "selected")
         },
         claims="<results>/claims.csv",
         jobs="<results>/tables/jobs.csv",

@@ -11,7 +11,7 @@ with logged(snakemake.log[0]):
 
     tables = {
         name: read_table(snakemake.input[name])
-        for name in ("runs", "jobs", "selected", "claims")
+        for name in ("runs", "jobs", "levels", "selected", "claims")
         if name in snakemake.input.keys()  # noqa: SIM118
     }
     study = json.loads(snakemake.params.study)

@@ -42,17 +42,19 @@ POINTS = frozenset(
         "train_accuracy",
         "final_accuracy",
         "final_gap",
+        "accuracy_dense",
+        "accuracy_sparse",
+        "accuracy_difference",
     }
 )
 """Quantities that tables hold as fractions and claims state in percentage points."""
 
 DERIVED: dict[str, Callable[[pd.DataFrame], pd.Series]] = {
     "loss_gap": lambda t: t["loss_noisy"] - t["loss_original"],
-    "percentile": lambda t: 100 * t["group"] / t.groupby("benchmark")["group"].transform("max"),
     "final_accuracy": lambda t: t["test_accuracy"] if "test_accuracy" in t else 1 - t["test_error"],
     "final_gap": lambda t: t["train_accuracy"] - (1 - t["test_error"]),
 }
-"""Quantities computed from a table's columns. percentile: upper end of a subgroup's range."""
+"""Quantities computed from a table's columns."""
 
 CLEAN = {"best_test_accuracy": "final_accuracy", "gap": "final_gap"}
 """What the clean protocol takes in place of quantities that belong to the best test epoch."""
@@ -84,7 +86,9 @@ Filter = str | float | tuple[str | float, ...] | Range
 class Rows(Frozen):
     """One column of some rows of a table."""
 
-    table: Literal["runs", "selected", "subgroups", "left_out", "flatness", "curves"]
+    table: Literal[
+        *("runs", "selected", "subgroups", "subgroup_levels", "left_out", "flatness", "curves")
+    ]
     quantity: Text
     """The column, or one of `DERIVED`."""
     where: dict[str, Filter] = Field(default={})

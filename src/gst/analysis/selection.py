@@ -45,9 +45,10 @@ def selected(runs: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         One row for each benchmark, noise, method, protocol, seed, and `which`: dense,
-        optimal (lowest error; the dense network is a candidate), sparsest-better (fewest
-        weights with an error below dense; absent where there is none, and for extended
-        training, which removes none). test_error is the error that the protocol reports.
+        optimal (lowest error; the dense network is a candidate, and of levels that tie the first
+        counts), sparsest-better (fewest weights with an error below dense; absent where there is
+        none, and for extended training, which removes none). test_error is the error that the
+        protocol reports.
     """
     parts = [part for _, cell in groups(runs, "benchmark", "noise") for part in _cell(cell)]
     return stack(parts, COLUMNS).dropna(subset="test_error", ignore_index=True)
@@ -55,7 +56,7 @@ def selected(runs: pd.DataFrame) -> pd.DataFrame:
 
 def _cell(cell: pd.DataFrame) -> Iterator[pd.DataFrame]:
     dense = cell[cell["method"] == "dense"]
-    for (method,), own in groups(cell[cell["method"] != "dense"], "method"):
+    for (method,), own in groups(cell[cell["level"] > 0], "method"):
         candidates = pd.concat([dense, own])
         for protocol, (chooses, reports) in PROTOCOLS.items():
             change = mean_change(candidates, chooses)
@@ -78,10 +79,11 @@ def mean_change(candidates: pd.DataFrame, measure: str) -> dict[int, float]:
     """Return, by level, the mean over seeds of a measure minus that of level 0.
 
     Seeds are paired. A level that lost a replicate which another level kept is left out: its
-    mean would compare other seeds.
+    mean would compare other seeds. Means are rounded to what a test set of a billion images could
+    tell apart, so that levels that tie are not ranked by the last bits of their sums.
     """
     table = candidates.pivot(index="seed", columns="level", values=measure)
     change = table.sub(table[0], axis=0)
     pairs = change.count()
-    means = change.mean()[(pairs == pairs.max()) & (pairs > 0)]
+    means = change.mean().round(9)[(pairs == pairs.max()) & (pairs > 0)]
     return {int(level): float(value) for level, value in zip(means.index, means, strict=True)}

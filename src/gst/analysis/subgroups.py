@@ -24,6 +24,7 @@ PLACE = ("study", "benchmark", "noise", "method", "level", "seed")
 
 MEASURES = (
     "group",
+    "percentile",
     "examples",
     "loss_dense",
     "loss_sparse",
@@ -32,8 +33,8 @@ MEASURES = (
     "accuracy_sparse",
     "accuracy_difference",
 )
-"""A group, the highest one that of the most influential examples; its examples, their mean loss
-in nats, and the share of them that is classified as labelled."""
+"""A group, the highest one that of the most influential examples, and the upper end of its range
+of scores; its examples, their mean loss in nats, and the share that is classified as labelled."""
 
 LEVELS = (*PLACE, "weights_remaining", "epochs_spent", *MEASURES)
 """Columns of the table of every level."""
@@ -116,6 +117,7 @@ def subgroup_levels(
     keys = ["benchmark", "noise", "seed", "group"]
     dense = table.loc[table["method"] == reference, [*keys, "loss", "accuracy"]]
     table = table.merge(dense, on=keys, suffixes=("_sparse", "_dense"))
+    table["percentile"] = 100 * table["group"] / table["group"].max()
     for name in ("loss", "accuracy"):
         table[f"{name}_difference"] = table[f"{name}_sparse"] - table[f"{name}_dense"]
     return table[list(LEVELS)]

@@ -13,6 +13,7 @@ from gst.analysis.correlations import correlations
 from gst.analysis.el2n import el2n_table
 from gst.analysis.flatness import flatness_table, scans_table, spectra_table
 from gst.analysis.left_out import left_out_table
+from gst.analysis.levels import level_numbers
 from gst.analysis.pictures import pictures_table
 from gst.analysis.runs import curves_table, jobs_table, read_runs, runs_table
 from gst.analysis.selection import selected
@@ -43,9 +44,9 @@ def regularization_tables(
         flatness: Texts of the RunPaths that flatness was measured on.
 
     Returns:
-        runs, jobs, selected, subgroups, subgroup_levels, el2n, left_out, pictures, flatness,
-        accounts. Networks that were cut off early, for weights to go back to, count among the
-        jobs only.
+        runs, jobs, levels, selected, subgroups, subgroup_levels, el2n, left_out, pictures,
+        flatness, accounts. Networks that were cut off early, for weights to go back to, count
+        among the jobs only.
 
     Raises:
         ArtifactError: If a file is missing, damaged, or made with another recipe.
@@ -55,21 +56,23 @@ def regularization_tables(
     trained = [run for run in found if run.path.method != EARLY]
     leaving_out = [run for run in trained if run.recipe.left_out]
     runs = runs_table(trained)
-    chosen = selected(runs[~runs["method"].isin({run.path.method for run in leaving_out})])
-    levels = subgroup_levels(trained, runs)
+    whole = runs[~runs["method"].isin({run.path.method for run in leaving_out})]
+    chosen = selected(whole)
+    by_group = subgroup_levels(trained, runs)
     scored = [run.path for run in found if run.path.method == "dense"] if groups else []
     flat = flatness_table(results, flatness, runs)
     return {
         "runs": runs,
         "jobs": jobs_table(found),
+        "levels": level_numbers(whole),
         "selected": chosen,
-        "subgroups": subgroups(chosen, levels),
-        "subgroup_levels": levels,
+        "subgroups": subgroups(chosen, by_group),
+        "subgroup_levels": by_group,
         "el2n": el2n_table(results, scored),
         "left_out": left_out_table(results, leaving_out, runs),
         "pictures": pictures_table(results, runs, expected),
         "flatness": flat,
-        "accounts": accounts_table(runs, flat, hard_losses(levels, runs)),
+        "accounts": accounts_table(runs, flat, hard_losses(by_group, runs)),
     }
 
 

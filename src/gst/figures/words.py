@@ -46,6 +46,13 @@ def interval(row: Any, scale: float = 1, digits: int = 2, unit: str = "") -> str
     return f"{text} [{scale * row.low:.{digits}f}, {scale * row.high:.{digits}f}]"
 
 
+def spread(mean: float, sd: float, digits: int) -> str:
+    """Write a mean with its standard deviation: "24.9 ± 0.3"; "" where there is no mean."""
+    if not isfinite(mean):
+        return ""
+    return f"{mean:.{digits}f} ± {sd:.{digits}f}" if isfinite(sd) else f"{mean:.{digits}f}"
+
+
 def estimate(row: Any) -> str:
     """Write a row's mean with its interval to three significant digits: "0.123 [0.11, 0.135]"."""
     bounds = f" [{number(row.low)}, {number(row.high)}]" if isfinite(row.low) else ""
