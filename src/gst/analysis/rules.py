@@ -87,7 +87,7 @@ class Rows(Frozen):
     """One column of some rows of a table."""
 
     table: Literal[
-        *("runs", "selected", "subgroups", "subgroup_levels", "left_out", "flatness", "curves")
+        "runs", "selected", "subgroups", "subgroup_levels", "left_out", "flatness", "curves"
     ]
     quantity: Text
     """The column, or one of `DERIVED`."""
