@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 
+import numpy as np
 import pytest
 
+from gst.artifacts import read_npz
 from gst.registry import entries
 
 IDLE = ("\n@register", "\nIDLE = 1\n\n\n@register")
-LACKED = {"ablations", "activations", "noise", "rates"}
+LACKED = {"ablations", "activations", "leave_out", "noise", "rates"}
 FIGURES = Counter(
     entry.facts["study"]
     for entry in entries("gst.figures").values()
@@ -86,7 +88,8 @@ def test_an_edit_of_one_network_trains_that_network_only(finished) -> None:
     assert rules["train_dense"] == 2
     assert rules["train_pruned"] == rules["train_extended"] == 4
     assert rules["train_width"] == rules["el2n"] == 2
-    assert not rules.keys() & {"train_stability", "flatness", "tables_stability", "label_noise"}
+    assert rules["flatness"] == 8
+    assert not rules.keys() & {"train_stability", "tables_stability", "label_noise"}
 
 
 def test_more_seeds_train_only_the_new_cohort(finished, tiny) -> None:
@@ -95,7 +98,10 @@ def test_more_seeds_train_only_the_new_cohort(finished, tiny) -> None:
     assert len(plan.training()) == 12
     assert all(message.endswith("seeds-2-3") for message in plan.training())
     assert plan.rules["el2n"] == plan.rules["label_noise"] == 2
-    assert not plan.rules.keys() & {"train_stability", "flatness", "tables_stability"}
+    measured = [message for message in plan.messages if message.startswith("Measuring")]
+    assert len(measured) == 8
+    assert all(message.endswith("seeds-2-3") for message in measured)
+    assert not plan.rules.keys() & {"train_stability", "tables_stability"}
 
 
 def test_another_benchmark_trains_only_itself(finished, tiny) -> None:
@@ -139,13 +145,26 @@ def test_another_way_to_prune_trains_only_itself(finished, tiny) -> None:
     assert not plan.rules.keys() & {"label_noise", "el2n", "prepare_dataset"}
 
 
-def test_more_examples_to_leave_out_train_only_without_them(finished, tiny) -> None:
-    tiny["benchmarks"]["digits-lenet"]["leave_out"] = {"fewer": {"by": "random", "percent": 50}}
+def test_examples_that_the_pruned_network_misclassifies_are_left_out(finished, tiny) -> None:
+    tiny["benchmarks"]["digits-lenet"]["leave_out"] = {"without-wrong": {"by": "misclassified"}}
     plan = finished.plan(tiny)
     assert plan.rules["left_out"] == 2
     assert plan.rules["train_leave_out"] == 4
-    assert all("fewer" in message for message in plan.training())
+    assert all("without-wrong" in message for message in plan.training())
     assert not plan.rules.keys() & {"el2n", "prepare_dataset"}
+
+    runs = finished.root / "results/runs/regularization/digits-lenet/noise-40"
+    own = runs / "without-wrong/level-00/seeds-1-1"
+    finished.succeed(str(own / "run.json"), "--configfile", finished.write(tiny))
+    choice, meta = read_npz(
+        finished.root / "results/left_out/digits-lenet/noise-40/without-wrong.npz",
+        {"left_out": ("b", 2), "seeds": ("i", 1)},
+    )
+    pruned = runs / f"pruned/level-{meta['level']:02d}/seeds-0-1/examples.npz"
+    correct = read_npz(pruned, {"train_correct": ("b", 2)})[0]["train_correct"]
+    np.testing.assert_array_equal(choice["left_out"], ~correct)
+    trained = read_npz(own / "examples.npz", {"left_out": ("b", 2)})[0]["left_out"]
+    np.testing.assert_array_equal(trained, ~correct[1:])
 
 
 def test_other_noise_keeps_the_labels_that_are_there(finished, tiny) -> None:

@@ -27,6 +27,7 @@ STUDIES = (
     "experiments-digits",
     "ablations-digits",
     "pilot",
+    "mnist",
     "stability-pilot",
     "paper",
     "imagenet",
