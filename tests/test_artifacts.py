@@ -12,6 +12,7 @@ import pytest
 
 from gst import artifacts
 from gst.artifacts import ArtifactError
+from gst.recipe import Network, Recipe, Sgd, Training, jsonable
 
 WRITERS: dict[str, Callable[[Path], None]] = {
     "a.npz": lambda p: artifacts.write_npz(p, {"x": np.arange(6.0).reshape(2, 3)}, {"unit": "m"}),
@@ -108,6 +109,19 @@ def test_a_table_without_a_column_is_refused(tmp_path: Path) -> None:
 
 
 def test_another_recipe_is_named_by_its_settings() -> None:
-    artifacts.check_recipe("f", '{"a":1}', '{"a":1}')
-    with pytest.raises(ArtifactError, match="f: made with another recipe; b, c differ"):
-        artifacts.check_recipe("f", '{"a":1,"b":2}', '{"a":1,"c":3}')
+    training = Training(epochs=1, batch_size=8, optimiser=Sgd(kind="sgd", lr=0.1))
+    recipe = Recipe(dataset="digits", network=Network(name="lenet"), training=training)
+    artifacts.check_recipe("f", jsonable(recipe), recipe)
+    other = recipe.model_copy(update={"dataset": "mnist", "level": 2})
+    with pytest.raises(ArtifactError, match="f: made with another recipe; dataset, level differ"):
+        artifacts.check_recipe("f", jsonable(other), recipe)
+    for nothing in (None, {"dataset": "digits"}):
+        with pytest.raises(ArtifactError, match="f: records no sound recipe"):
+            artifacts.check_recipe("f", nothing, recipe)
+
+
+def test_other_seeds_are_named() -> None:
+    artifacts.check_seeds("f", np.array([0, 1]), (0, 1))
+    for found, text in (([1, 0], r"\[1, 0\]"), ([0], r"\[0\]"), (None, r"\[\]")):
+        with pytest.raises(ArtifactError, match=rf"f: holds the seeds {text}, not \[0, 1\]"):
+            artifacts.check_seeds("f", found, (0, 1))

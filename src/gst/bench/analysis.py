@@ -24,6 +24,8 @@ from gst.registry import entries, load
 NAME = "made-up"
 NOISE = (0.0, 15.0, 30.0, 60.0)
 TABLES = "tables"
+SHAPE = (1, 28, 28)
+"""Shape of an image."""
 
 
 def made_up(levels: int, epochs: int) -> Study:
@@ -85,7 +87,14 @@ def write_runs(results: Path, study: Study, examples: int) -> None:
         if noise.percent:
             noisy = rng.random((len(seeds), examples)) < noise.percent / 100
             file = results / labels_path(job.recipe.dataset, noise, job.cohort)
-            write_npz(file, {"seeds": np.array(seeds), "noisy": noisy}, {})
+            given = np.zeros(noisy.shape, dtype=np.int64)
+            write_npz(file, {"seeds": np.array(seeds), "noisy": noisy, "labels": given}, {})
+    for dataset in {recipe.dataset for recipe in study.recipes.values()}:
+        images = rng.integers(0, 256, (examples, *SHAPE), dtype=np.uint8)
+        labels = np.zeros(examples, dtype=np.int64)
+        folder = results / "data" / dataset
+        write_npz(folder / "train.npz", {"images": images, "labels": labels}, {})
+        write_json(folder / "dataset.json", {"train": examples, "classes": ["all"]})
 
 
 def _write_run(
