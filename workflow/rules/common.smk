@@ -210,7 +210,7 @@ def choice_files(wildcards):
     choice = choice_of(wildcards)
     if not choice["runs"]:
         return {"info": prepared(choice["dataset"])["info"]}
-    cohorts = sorted({run.rpartition("/")[2] for run in choice["runs"]})
+    cohorts = sorted({os.path.basename(run) for run in choice["runs"]})
     files = finished(choice["runs"])
     if choice["groups"]:
         place = "{benchmark}/noise-{percent}".format(**wildcards)
@@ -255,7 +255,7 @@ def of_benchmark(jobs, wildcards):
 def finished(runs):
     """Return the files that analyses read of training runs, and the labels of these."""
     labels = {
-        labels_path(recipe.dataset, recipe.labels, run.rpartition("/")[2])
+        labels_path(recipe.dataset, recipe.labels, os.path.basename(run))
         for run, recipe in ((run, RECIPES[run]) for run in runs)
         if recipe.labels.percent
     }
