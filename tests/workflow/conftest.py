@@ -31,6 +31,7 @@ TINY = yaml.safe_load((HOME / "config/config.yaml").read_text()) | {
             "replicates": 2,
             "cohort": 2,
             "el2n": {"epoch": 1, "networks": 2},
+            "leave_out": None,
             "flatness": {"every": 2, "examples": 8, "k": 2, "trace_samples": 2},
         },
         "digits-vgg": {
