@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -59,6 +60,7 @@ class Decoded(torch.utils.data.Dataset[Tensor]):
             batch_sampler=batches,
             num_workers=workers,
             collate_fn=self._together,
+            worker_init_fn=_end_when_told,
             pin_memory=device.type == "cuda",
         )
         for images in loader:
@@ -68,6 +70,14 @@ class Decoded(torch.utils.data.Dataset[Tensor]):
         if not images:
             return torch.empty(0, 3, self.stream.size, self.stream.size, dtype=torch.uint8)
         return torch.stack(images)
+
+
+def _end_when_told(worker: int) -> None:
+    """Let SIGTERM end a worker, which inherits a training's handler that only notes it.
+
+    Else a worker that hangs when it should end would keep its training from ending.
+    """
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def middle(image: Image.Image, size: int) -> Image.Image:
