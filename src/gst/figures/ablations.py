@@ -7,7 +7,7 @@ from math import isfinite
 import pandas as pd
 from matplotlib.figure import Figure
 
-from gst.analysis.frames import groups, rows
+from gst.analysis.frames import rows
 from gst.figures import levels, style, words
 from gst.registry import register
 
@@ -32,16 +32,9 @@ class Ablations:
     @style.styled
     def draw(table: pd.DataFrame) -> Figure:
         """Draw a panel for each benchmark and noise: methods by colour, dense as a band."""
-        cells = {
-            f"{benchmark}\n{words.noise(noise)}": cell
-            for (benchmark, noise), cell in groups(table, "benchmark", "noise")
-        }
-        noises = table.groupby("benchmark")["noise"].nunique()
-        wrap = 2 if len(cells) == 4 else min(4, int(noises.max()))
-        figure, axes = style.panels(list(cells), wrap=wrap)
+        figure, panels = levels.panels(table)
         looks = style.chains(words.unique(table.loc[table["level"] > 0, "method"]))
-        for (_, title), ax in axes.items():
-            own = cells[title]
+        for ax, own in panels:
             dense = own[own["method"] == "dense"]
             for row in rows(dense):
                 if isfinite(row.low):
@@ -52,7 +45,6 @@ class Ablations:
                 if len(line):
                     levels.line(ax, pd.concat([dense, line]), "weights_remaining", 100, **look)
             style.weights_axis(ax, own["weights_remaining"])
-            ax.set(title=title, ylabel="Test error (%)")
             usual = own.loc[own["method"].isin(["dense", "pruned"]), "mean"].max()
             ax.set_ylim(top=min(ax.get_ylim()[1], 200 * usual))
         star = ("optimal level", {"color": style.GREY, **levels.STAR})

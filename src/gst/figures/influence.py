@@ -25,10 +25,7 @@ class Subgroups:
     def summarise(subgroups: pd.DataFrame) -> pd.DataFrame:
         """Return mean loss differences by benchmark, variant and subgroup."""
         table = summarise(subgroups, ["benchmark", "method", "group"], "loss_difference")
-        width = 100 / table["group"].max()
-        return table.assign(
-            percentile_low=width * (table["group"] - 1), percentile_high=width * table["group"]
-        )
+        return table.assign(percentile=100 * (table["group"] - 0.5) / table["group"].max())
 
     @staticmethod
     @style.styled
@@ -39,10 +36,7 @@ class Subgroups:
         for (_, benchmark), ax in axes.items():
             own = table[table["benchmark"] == benchmark]
             ax.axhline(0, color=style.GREY, linewidth=0.8)
-            for method, line in ((name, own[own["method"] == name]) for name in looks):
-                x = (line["percentile_low"] + line["percentile_high"]) / 2
-                look = {"color": looks[method].colour, "linestyle": looks[method].line}
-                style.band(ax, x, line["mean"], line["low"], line["high"], **look)
+            lines.variants(ax, own, "percentile", looks)
             ax.set(
                 title=benchmark,
                 xlim=(0, 100),
@@ -58,7 +52,7 @@ class Subgroups:
         """Say how the most influential fifth of the examples fares, and how the others."""
         sentences = []
         for (benchmark, method), own in groups(table, "benchmark", "method"):
-            top = own["percentile_high"] > 80
+            top = own["percentile"] > 80
             high, rest = own["mean"][top].mean(), own["mean"][~top].mean()
             sentences.append(
                 f"{benchmark}, {method}: {high:+.3f} nats on the most influential fifth of the "

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from gst.analysis.frames import groups, rows
 from gst.analysis.statistics import summarise
@@ -47,6 +48,23 @@ def means(
     }
     keys = table[KEYS].itertuples(index=False, name=None)
     return table.assign(optimal=[key in found for key in keys])
+
+
+def panels(table: pd.DataFrame) -> tuple[Figure, list[tuple[Axes, pd.DataFrame]]]:
+    """Open a figure of test errors; return its panels and the part of a table that each shows.
+
+    There is a panel for each benchmark and noise.
+    """
+    cells = {
+        f"{benchmark}\n{words.noise(noise)}": cell
+        for (benchmark, noise), cell in groups(table, "benchmark", "noise")
+    }
+    noises = table.groupby("benchmark")["noise"].nunique()
+    wrap = 2 if len(cells) == 4 else min(4, max(2, int(noises.max())))
+    figure, axes = style.panels(list(cells), wrap=wrap)
+    for (_, title), ax in axes.items():
+        ax.set(title=title, ylabel="Test error (%)")
+    return figure, [(ax, cells[title]) for (_, title), ax in axes.items()]
 
 
 def line(ax: Axes, line: pd.DataFrame, x: str, scale: float, **look: Any) -> None:

@@ -62,17 +62,11 @@ class Matching:
     @style.styled
     def draw(table: pd.DataFrame) -> Figure:
         """Draw a panel for each benchmark and noise; pruned levels that match are shaded."""
-        cells = {
-            f"{benchmark}\n{words.noise(noise)}": cell
-            for (benchmark, noise), cell in groups(table, "benchmark", "noise")
-        }
-        noises = table.groupby("benchmark")["noise"].nunique()
-        figure, axes = style.panels(list(cells), wrap=min(4, max(2, int(noises.max()))))
+        figure, panels = levels.panels(table)
         chains = set(table["method"]) - {"dense", "extended"}
         looks = style.chains([m for m in words.unique(table["method"]) if m in chains])
         looks["extended"] = EXTENDED
-        for (_, title), ax in axes.items():
-            own = cells[title]
+        for ax, own in panels:
             dense = own[own["method"] == "dense"]
             _shade(ax, own[(own["method"] == "pruned") & (own["verdict"] == "matches")], own)
             for method, look in reversed(looks.items()):
@@ -88,9 +82,7 @@ class Matching:
             for row in rows(dense):
                 ax.axhline(100 * row.mean, **levels.DENSE)
             _weights_above(ax, pd.concat([dense, own[own["method"] == "pruned"]]))
-            ax.set(
-                title=title, xlabel="Training epochs, all levels together", ylabel="Test error (%)"
-            )
+            ax.set_xlabel("Training epochs, all levels together")
             usual = own.loc[own["method"].isin(["dense", "pruned", "extended"]), "mean"].max()
             ax.set_ylim(top=min(ax.get_ylim()[1], 150 * usual))
         shade = ("pruned matches extended", {"color": style.GREY, "alpha": 0.2, "linewidth": 7})
