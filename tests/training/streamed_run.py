@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import sys
 from pathlib import Path
 
@@ -26,8 +25,9 @@ def main(settings: str) -> None:
 
         def stop(self, state):  # type: ignore[no-untyped-def]
             calls.append(state.step)
+            self.every = 0.0
             if len(calls) == given["stop"]:
-                os.kill(os.getpid(), signal.SIGTERM)
+                os.kill(os.getpid(), given["signal"])
             pause(self, state)
 
         Checkpoint.pause = stop  # type: ignore[method-assign]

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from functools import partial
 from pathlib import Path
+from signal import SIGKILL, SIGTERM
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,8 @@ from gst.randomness import key
 from gst.recipe import Recipe
 from gst.training.data import load_data
 from gst.training.evaluate import evaluate
-from gst.training.loop import TrainingState
+from gst.training.interventions import make
+from gst.training.loop import TrainingState, train
 from gst.training.processes import Processes, place
 
 RUNNER = Path(__file__).parent / "streamed_run.py"
@@ -73,12 +75,12 @@ def dataset(root: Path) -> Dataset:
 
 
 def start(
-    root: Path, folder: Path, processes: int, *, stop: int = 0
+    root: Path, folder: Path, processes: int, *, stop: int = 0, signal: int = SIGTERM
 ) -> subprocess.CompletedProcess[str]:
-    """Train in some processes; the last one gets SIGTERM at a step, if one is given."""
+    """Train in some processes; the last one gets a signal after a number of steps, if any."""
     given = {
         "data": str(root / "index"), "root": str(root), "folder": str(folder),
-        "recipe": RECIPE, "stop": stop,
+        "recipe": RECIPE, "stop": stop, "signal": signal,
     }  # fmt: skip
     launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
     return subprocess.run(
@@ -140,6 +142,21 @@ def test_stopped_in_an_epoch_and_resumed_is_undisturbed(
         np.testing.assert_array_equal(found[name], expected, name)
 
 
+def test_killed_in_an_epoch_and_resumed_is_undisturbed(
+    root: Path, runs: dict[int, Path], tmp_path: Path
+) -> None:
+    """One of two processes is killed after step 3 of epoch 1, before that step's checkpoint."""
+    killed = start(root, tmp_path / "run", 2, stop=9, signal=SIGKILL)
+    assert killed.returncode != 0
+    assert (tmp_path / "run.safetensors").exists() and not (tmp_path / "run").exists()
+    resumed = start(root, tmp_path / "run", 2)
+    assert resumed.returncode == 0, resumed.stderr
+    assert "going on from epoch 1, step 2" in resumed.stderr
+    found = contents(tmp_path / "run")
+    for name, expected in contents(runs[2]).items():
+        np.testing.assert_array_equal(found[name], expected, name)
+
+
 def test_evaluation_sees_torchvision_s_middle(root: Path, dataset: Dataset) -> None:
     data = load_data(dataset, dataset.train.labels[None], training(), torch.device("cpu"))
     steps = [transforms.Resize(round(SIZE * 256 / 224)), transforms.CenterCrop(SIZE), NORMAL]
@@ -185,6 +202,22 @@ def test_batches_depend_neither_on_workers_nor_on_processes(
     for step in range(1, 5):
         for expected, *shares in zip(whole[step], *(part[step] for part in parts), strict=True):
             assert torch.equal(torch.cat(shares, 1), expected)
+
+
+def test_an_epoch_is_of_the_examples_that_are_not_left_out(dataset: Dataset) -> None:
+    """Labels are the numbers of the examples here, and tell which were trained on."""
+    recipe = Recipe.parse(json.dumps(RECIPE))
+    labels = np.tile(np.arange(TRAIN), (2, 1))
+    left_out = np.zeros((2, TRAIN), dtype=bool)
+    left_out[0, :5], left_out[1, 20:25] = True, True
+    data = load_data(
+        dataset, labels, recipe.training, torch.device("cpu"), left_out=left_out, workers=0
+    )
+    batches = data.epoch(recipe, (4, 5), 0)
+    seen = torch.cat([batches[step][1] for step in range(len(batches))], 1)
+    for own, out in zip(seen, left_out, strict=True):
+        assert sorted(own.tolist()) == np.flatnonzero(~out).tolist()
+        assert own.tolist() != sorted(own.tolist())
 
 
 def test_el2n_scores_are_those_of_networks_alone(dataset: Dataset, tmp_path: Path) -> None:
@@ -238,7 +271,26 @@ def test_an_unreadable_image_is_named(root: Path, tmp_path: Path, workers: int) 
         data.over_train(lambda inputs, labels: (labels.float(),))
 
 
-def test_bf16(dataset: Dataset) -> None:
+def test_training_in_bf16_is_near_float32(dataset: Dataset) -> None:
+    """Both lower the loss, nearly alike, with weights that stay float32."""
+    ends = {}
+    for precision in ("float32", "bf16"):
+        settings = RECIPE["training"] | {"precision": precision, "augment": "none", "epochs": 3}
+        recipe = Recipe.parse(json.dumps(RECIPE | {"training": settings}))
+        data = load_data(
+            dataset, dataset.train.labels[None], recipe.training, torch.device("cpu"), workers=0
+        )
+        state = TrainingState(recipe, (4,), 3, dataset.shape, TRAIN, torch.device("cpu"))
+        train(state, data, make(recipe))
+        ends[precision] = [row["train_loss"] for row in state.rows[1:]]
+        assert {weight.dtype for weight in state.cohort.weights.values()} == {torch.float32}
+    full, half = map(np.array, ends.values())
+    assert full[-1] < 0.8 * full[0] and half[-1] < 0.8 * half[0]
+    assert (half != full).all()
+    np.testing.assert_allclose(half, full, rtol=0.1)
+
+
+def test_evaluating_in_bf16_is_near_float32(dataset: Dataset) -> None:
     data = load_data(dataset, dataset.train.labels[None], training(), torch.device("cpu"))
     state = TrainingState(
         Recipe.parse(json.dumps(RECIPE)), (4,), 3, dataset.shape, TRAIN, torch.device("cpu")
