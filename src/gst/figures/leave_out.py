@@ -178,9 +178,8 @@ class Pictures:
                 name = row.given
                 if row.given != row.original:
                     name += f"\n(was {row.original})"
-                ax.set_title(
-                    f"{name}\n{row.loss_dense:.2f} → {row.loss_sparse:.2f}", fontsize=7, pad=2
-                )
+                before, after = (words.number(x, 2) for x in (row.loss_dense, row.loss_sparse))
+                ax.set_title(f"{name}\n{before} → {after}", fontsize=7, pad=2)
         return figure
 
     @staticmethod

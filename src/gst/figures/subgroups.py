@@ -51,20 +51,18 @@ class Subgroups:
     @style.styled
     def draw(table: pd.DataFrame) -> Figure:
         """Draw one row a benchmark: without noise at both selected levels, with noise at one."""
-        sparse, clean = table["level"] > 0, table["noise"] == 0
+        clean = table["noise"] == 0
         kinds = {
             "no label noise, optimal sparsity": clean & (table["which"] == "optimal"),
             "no label noise, sparsest better level": clean & (table["which"] != "optimal"),
             "label noise, optimal sparsity": ~clean & (table["which"] == "optimal"),
         }
-        shown = {name: table[rule & sparse] for name, rule in kinds.items() if any(rule & sparse)}
-        figure, axes = style.panels(
-            list(shown) or ["optimal sparsity"], words.unique(table["benchmark"]), wrap=3
-        )
+        shown = {kind: table[rule] for kind, rule in kinds.items() if any(rule)}
+        figure, axes = style.panels(list(shown), words.unique(table["benchmark"]), wrap=3)
         colours = style.shades(table["noise"])
         for (benchmark, kind), ax in axes.items():
-            own = shown.get(kind, table[:0])
-            own = own[own["benchmark"] == benchmark]
+            own = shown[kind]
+            own = own[(own["benchmark"] == benchmark) & (own["level"] > 0)]
             lines = ((colours[noise], line) for (noise,), line in groups(own, "noise"))
             _panel(ax, lines, f"{benchmark}\n{kind}", "Sparse minus dense\ntraining loss (nats)")
             if own.empty:
@@ -268,7 +266,9 @@ def _panel(
 
 
 def _say(ax: Axes, text: str) -> None:
+    """Say why a panel is empty."""
     ax.text(0.5, 0.6, text, transform=ax.transAxes, ha="center")
+    ax.set_yticks([])
 
 
 def _means(cell: pd.DataFrame) -> tuple[float, float]:
