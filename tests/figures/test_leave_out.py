@@ -55,8 +55,8 @@ def test_pictures_show_the_images_with_their_labels(tables) -> None:
     assert len(shown) == len(table) == 20
     np.testing.assert_array_equal(shown[0].images[0].get_array(), np.arange(16).reshape(4, 4))
     titles = [axes.get_title() for axes in shown]
-    assert titles[0] == "dog\n0.10 → 1.90"
-    assert titles[10] == "cat\n(was dog)\n0.10 → 1.90"
+    assert titles[0] == "dog\n0.1 → 1.9"
+    assert titles[10] == "cat\n(was dog)\n0.1 → 1.9"
 
 
 def test_channels() -> None:

@@ -32,8 +32,10 @@ def test_no_sparse_network_to_show(tables) -> None:
     rows = tables["regularization"]["subgroups"]
     stable = tables["regularization"]["el2n"].assign(spearman_halves=np.nan)
     table = Subgroups.summarise(rows[rows["which"] == "optimal"].assign(level=0), stable)
-    (axes,) = Subgroups.draw(table).axes
-    assert "no sparse network" in axes.texts[0].get_text()
+    clean, noisy = Subgroups.draw(table).axes
+    assert "no label noise" in clean.get_title() and "\nlabel noise" in noisy.get_title()
+    for axes in (clean, noisy):
+        assert "no sparse network" in axes.texts[0].get_text()
     assert "no sparse network is better" in Subgroups.caption(table)
     assert "halves" not in Subgroups.caption(table)
 
