@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gst.analysis.prediction import POOLED, TOGETHER
-from gst.figures.accounts import Levels, RegularizationAccounts, StabilityAccounts
+from gst.figures.prediction import Levels, RegularizationAccounts, StabilityAccounts
 from gst.figures.influence import Subgroups
 
 
