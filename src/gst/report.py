@@ -77,6 +77,7 @@ code { background: #e9edf1; padding: .1em .35em; border-radius: 4px; font-size: 
 figure { margin: 0; }
 figure img { display: block; max-width: 100%; height: auto; margin: 0 auto; }
 figcaption { color: var(--soft); font-size: .92rem; margin-top: .8em; }
+figcaption p { margin: .35em 0; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; font-size: .88rem; }
 th, td { text-align: left; vertical-align: top; padding: 6px 12px 6px 0;
@@ -303,7 +304,7 @@ def _figures(figures: Mapping[Path, str]) -> list[Markup]:
         if file.stem != kind:
             title = f"{title} ({file.stem})"
         try:
-            caption = file.with_suffix(".txt").read_text(encoding="utf-8").strip()
+            caption = file.with_suffix(".txt").read_text(encoding="utf-8").strip().split("\n\n")
             picture = file.read_bytes()
         except FileNotFoundError as error:
             raise ArtifactError(f"{error.filename}: no such file") from error
@@ -313,10 +314,11 @@ def _figures(figures: Mapping[Path, str]) -> list[Markup]:
         image = tag(
             "img",
             src=f"data:image/png;base64,{base64.b64encode(picture).decode()}",
-            alt=f"{title}. {caption}",
+            alt=f"{title}. {caption[0]}",
             width=str(round(pixels * SHRINK)),
         )
-        figure = tag("figure", tag("h3", title), image, tag("figcaption", caption))
+        said = tag("figcaption", *(tag("p", paragraph) for paragraph in caption))
+        figure = tag("figure", tag("h3", title), image, said)
         parts.append(tag("section", figure, class_="card", id=file.stem))
     return parts
 

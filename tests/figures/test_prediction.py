@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from gst.analysis.prediction import POOLED, TOGETHER
-from gst.figures.prediction import Levels, RegularizationAccounts, StabilityAccounts
 from gst.figures.influence import Subgroups
+from gst.figures.prediction import Levels, RegularizationAccounts, StabilityAccounts
 
 
 def test_accounts_of_the_regularization_study(tables) -> None:

@@ -55,7 +55,7 @@ class Ablations:
     @staticmethod
     def caption(table: pd.DataFrame) -> str:
         """Say what the best level of each way to prune reaches."""
-        return " ".join(
+        return "\n\n".join(
             [
                 "Test error against the share of the weights that remain, for iterative magnitude "
                 "pruning with learning-rate rewinding (pruned) and for ways to prune that differ "

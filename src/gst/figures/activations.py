@@ -94,7 +94,7 @@ class Activations:
                 f"{words.interval(most)} ({most.layer}), {words.number(own['mean'].mean())} on "
                 f"average over {len(own)} layers."
             )
-        return " ".join(
+        return "\n\n".join(
             [
                 "Activations after batch normalization, without its affine map, of each layer, "
                 "against the standard normal distribution that E[BN] assumes. Right: the "

@@ -60,7 +60,7 @@ class _Errors:
     @classmethod
     def caption(cls, table: pd.DataFrame) -> str:
         star = "Stars mark the levels with the lowest error on the test set, as published."
-        return " ".join([cls.introduction, star, *levels.optima(table), words.intervals(table)])
+        return "\n\n".join([cls.introduction, star, *levels.optima(table), words.intervals(table)])
 
 
 @register(

@@ -94,7 +94,7 @@ class Flatness:
                 f"{benchmark}, {MEASURES[measure]}: with stability {before}; with accuracy "
                 f"{after}; n = {len(own)}."
             )
-        return " ".join(
+        return "\n\n".join(
             [
                 "Top: stability of a run's pruning against the flatness of its end. Bottom: that "
                 "flatness against test accuracy, as published. Small Tr(H), Tr(C) and Tr(C)/Tr(H) "
@@ -160,7 +160,7 @@ class Spectra:
                 f"{words.percent(own['negative'].mean())} of the {own['rank'].max()} shown are "
                 "negative."
             )
-        return " ".join(
+        return "\n\n".join(
             [
                 "Eigenvalues of the Hessian of the mean loss, those of largest magnitude; mean "
                 "magnitude at each rank. Lower is flatter.",
@@ -241,7 +241,7 @@ class Scans:
                 f"{benchmark}, {SPLITS[split]}: mean rise at {own['distance'].max():g} along the "
                 f"{own['directions'].iloc[0]} leading directions {', '.join(parts)} nats."
             )
-        return " ".join(
+        return "\n\n".join(
             [
                 "Rise of the loss when the weights move along unit eigenvectors of the Hessian, "
                 "in either sign: the mean over directions, and the worst of them, which decides "

@@ -58,7 +58,7 @@ class Subgroups:
                 f"{benchmark}, {method}: {high:+.3f} nats on the most influential fifth of the "
                 f"examples, {rest:+.3f} on the others."
             )
-        return " ".join(
+        return "\n\n".join(
             [
                 "Training loss of each variant's final weights minus that of training without "
                 "pruning, on twenty groups of examples from the least influential (left) to the "

@@ -111,7 +111,7 @@ class LeavingOut:
                 f"{words.percent(cell['dense_error'].iloc[0])}; in percentage points, without "
                 f"{'; '.join(texts)}."
             )
-        return " ".join(
+        return "\n\n".join(
             [
                 "Test error of dense networks trained without some examples, above that of the "
                 "dense network trained on all (left of zero: better). Examples are chosen by "
@@ -194,7 +194,7 @@ class Pictures:
             if noise:
                 text += f": {wrong} of {len(cell)} labels were made wrong"
             sentences.append(f"{text}.")
-        return " ".join(
+        return "\n\n".join(
             [
                 "Training examples whose loss pruning raises most, worst first, at the sparsest "
                 "level that beats dense (the best pruned level where none does). Above each: the "

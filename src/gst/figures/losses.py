@@ -73,7 +73,7 @@ class Losses:
                 f"examples' loss goes from {dense['noisy']} to {best['noisy']}, the original "
                 f"ones' from {dense['original']} to {best['original']}."
             )
-        return " ".join(
+        return "\n\n".join(
             [
                 "Mean training loss of the final weights on the examples with a wrong label "
                 "(solid) and with their original label (dashed), against weights remaining. "

@@ -106,7 +106,7 @@ class Matching:
                 parts.append(text)
             sentences.append(f"{benchmark}, {words.noise(noise)}: {'; '.join(parts)}.")
         head = "By the matching rule these match dense training of the same length:"
-        return " ".join(
+        return "\n\n".join(
             [
                 "Test error against the epochs spent, for every way to prune and for extended "
                 "dense training; above, the weights that remain of the pruned network. Shaded: "

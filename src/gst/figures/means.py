@@ -136,7 +136,7 @@ class Means:
             least = next(rows(line.loc[[line["mean"].idxmin()]]))
             parts.append(f"least stable: {least.method} {words.interval(least, 100, 1, '%')}")
             sentences.append(f"{benchmark}, {'; '.join(parts)}.")
-        return " ".join(
+        return "\n\n".join(
             [
                 "Every variant in all that is measured on it. Of the accuracies the one without "
                 "pruning, the highest and the lowest are named. Epochs to recover: until test "

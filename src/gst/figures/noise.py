@@ -101,7 +101,7 @@ class Noise:
         ):
             parts = [f"{row.method} {words.interval(row, 100, 1, '%')}" for row in rows(own)]
             sentences.append(f"{benchmark}, {PROTOCOLS[protocol]}: {', '.join(parts)}.")
-        return " ".join(
+        return "\n\n".join(
             [
                 "Test accuracy when the filters that a schedule would prune get temporary noise "
                 "instead, for a number of training batches. After zeroing, filters train on from "

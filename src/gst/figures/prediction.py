@@ -110,7 +110,7 @@ class _Accounts:
             if own["n"].max() < MINIMUM:
                 text += "; with so few seeds this is inconclusive"
             sentences.append(f"{text}.")
-        return " ".join(
+        return "\n\n".join(
             [
                 "How far five accounts of generalization predict test accuracy at the final epoch, "
                 "across the same runs (dense, pruned, extended and narrower networks, or the "
@@ -234,7 +234,7 @@ class Levels:
                     f"{place}: Tr(H) goes from {words.estimate(first)} to {words.estimate(last)} "
                     f"at {words.weights(last.weights_remaining)} of the weights."
                 )
-        return " ".join(
+        return "\n\n".join(
             [
                 "Along the levels of iterative pruning, against the weights that remain: test "
                 "error after training; stability, the share of the test accuracy that is left "

@@ -144,7 +144,7 @@ class Rates:
                     f"{benchmark}, {name} of stability and accuracy ({_protocol(protocol)}) by "
                     f"rate: {'; '.join(parts)}; n = {line['n'].min()} runs or more."
                 )
-        return " ".join(
+        return "\n\n".join(
             [
                 "Stability of pruning, test accuracy, and the correlation of the two, by "
                 "iterative rate: the largest share of a layer's filters that one event removes. "

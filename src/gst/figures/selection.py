@@ -131,7 +131,7 @@ class Selection:
                     else f"there is no {name}"
                 )
             sentences.append(f"{benchmark}, {words.noise(noise)}, pruning: {'; '.join(parts)}.")
-        return " ".join(
+        return "\n\n".join(
             [
                 "How far two levels of each method are below the dense network: the one with the "
                 "lowest error, and the one with the fewest weights whose error is still below "

@@ -71,7 +71,7 @@ class Curves:
                     f"The deepest mean drop, {100 * drops.max():.1f} points, is that of {method} "
                     f"at epoch {epoch}."
                 )
-        return " ".join(
+        return "\n\n".join(
             [
                 "Test accuracy during training. A vertical drop is an event: accuracy right "
                 "before and right after filters or weights were removed or noised. The deeper the "
@@ -130,7 +130,7 @@ class _Scatter:
             ]
             sentences.append(f"{benchmark}, {PROTOCOLS[protocol]}: {'; '.join(texts)}.")
         end = "Brackets are bootstrapped 95% intervals."
-        return " ".join([cls.introduction, *sentences, end])
+        return "\n\n".join([cls.introduction, *sentences, end])
 
 
 @register(

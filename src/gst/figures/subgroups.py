@@ -82,7 +82,7 @@ class Subgroups:
                 sentences.append(f"{place}: no sparse network is better than the dense one.")
                 continue
             sentences.append(f"{place}, optimal sparsity: {_influential(cell)}.")
-        return " ".join(
+        return "\n\n".join(
             [
                 "Training loss of sparse minus dense networks on twenty groups of examples, from "
                 "the least influential (left) to the most influential (right) by EL2N score. "
@@ -150,7 +150,7 @@ class SubgroupsWidth:
                 else:
                     parts.append(f"{method} at level {own['level'].iloc[0]} {_influential(own)}")
             sentences.append(f"{benchmark}, {words.noise(noise)}: {'; '.join(parts)}.")
-        return " ".join(
+        return "\n\n".join(
             [
                 "Training loss at the level with the lowest error on the test set minus that of "
                 "the dense network, on groups of examples from the least influential (left) to "
@@ -228,7 +228,7 @@ class SubgroupsLevels:
                 high, rest = _means(own)
                 parts.append(f"{high:+.3g} and {rest:+.3g} at {where}")
             sentences.append(f"{benchmark}, {words.noise(noise)}, {method}: {', '.join(parts)}.")
-        return " ".join(
+        return "\n\n".join(
             [
                 "Training loss minus that of the dense network, on groups of examples from the "
                 "least influential (left) to the most influential (right) by EL2N score, at some "
