@@ -76,11 +76,11 @@ class Clone:
 
     root: Path
 
-    def snakemake(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run Snakemake as a user does, with the clone's own gst and no GPU."""
+    def python(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run Python as a user does, with the clone's own gst and no GPU."""
         own = {"PYTHONPATH": str(self.root / "src"), "CUDA_VISIBLE_DEVICES": ""}
         return subprocess.run(
-            [sys.executable, "-m", "snakemake", *arguments],
+            [sys.executable, *arguments],
             cwd=self.root,
             env=os.environ | own,
             stdout=subprocess.PIPE,
@@ -89,8 +89,17 @@ class Clone:
             check=False,
         )
 
+    def snakemake(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return self.python("-m", "snakemake", *arguments)
+
     def succeed(self, *arguments: str) -> str:
         done = self.snakemake(*arguments)
+        assert done.returncode == 0, done.stdout[-5000:]
+        return done.stdout
+
+    def command(self, name: str, *arguments: str) -> str:
+        """Run one of the commands that read the graph of jobs."""
+        done = self.python(f"workflow/commands/{name}.py", *arguments)
         assert done.returncode == 0, done.stdout[-5000:]
         return done.stdout
 
