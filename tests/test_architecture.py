@@ -23,6 +23,7 @@ MAY_IMPORT = {
     "analysis": GROUND,
     "figures": GROUND | {"analysis"},
     "report": GROUND | {"analysis", "figures"},
+    "crate": GROUND,
     "config": GROUND,
     "planning": GROUND | {"config", "training"},
 }

@@ -11,6 +11,7 @@ from gst.config.benchmarks import SCORES
 from gst.datasets import SOURCES, check_available, local_files, reader, whole
 from gst.layout import EARLY, labels_path, left_out_path
 from gst.provenance import fingerprint
+from snakemake.iocontainers import Wildcards
 
 RUN = "{study}/{benchmark}/noise-{percent}/{method}/level-{level}/{cohort}"
 RECIPES = {str(path): recipe for path, recipe in study.recipes.items()}
@@ -233,6 +234,12 @@ def weights(owner, path):
     return path if owner in KEPT else temp(path)
 
 
+def stays(path):
+    """Return whether the weights of a run stay when nothing planned reads them any more."""
+    needed = path.study == "stability" or path.method in ("dense", EARLY)
+    return study.keep_weights == "all" or (study.keep_weights == "needed" and needed)
+
+
 # Analysis
 
 
@@ -271,9 +278,10 @@ def measurements(wildcards):
     """Return every file that the tables of a benchmark are made of."""
     runs = of_benchmark(RECIPES, wildcards)
     scores = [place for place in EL2N if place.startswith(f"{wildcards.benchmark}/")]
+    pictured = prepared(study.benchmarks[wildcards.benchmark].dataset)
     return {
         **finished(runs),
-        "data": list(prepared(study.benchmarks[wildcards.benchmark].dataset).values()),
+        "data": list(pictured.values()) if wildcards.study == "regularization" else [],
         "el2n": [f"{study.results}/el2n/{place}.npz" for place in scores],
         "left_out": [
             f"{study.results}/{place}"
@@ -392,6 +400,41 @@ def report_settings():
             ],
         }
     )
+
+
+def archived(wildcards):
+    """Return the files of the results that an archive holds."""
+    records = [
+        file
+        for name, benchmark in study.benchmarks.items()
+        for files in measurements(
+            Wildcards(fromdict={"study": benchmark.study, "benchmark": name})
+        ).values()
+        for file in files
+        if not file.endswith(("/train.npz", "/test.npz"))
+    ]
+    tables = [
+        *(
+            table_of(name, table)
+            for name, own in study.benchmarks.items()
+            for table in TABLES[own.study]
+        ),
+        *(f"{study.results}/tables/{table_file(name)}" for name in MERGED),
+        *(f"{study.results}/tables/{figure}.csv" for figure in FIGURES),
+    ]
+    drawn = expand(
+        f"{study.results}/figures/{{figure}}.{{suffix}}",
+        figure=FIGURES,
+        suffix=["pdf", "png", "txt"],
+    )
+    pages = ["report.html", "claims.csv", "tables/runs.csv"]
+    made = [*tables, *drawn, *(f"{study.results}/{page}" for page in pages)]
+    networks = [
+        f"{study.results}/runs/{path}/weights.safetensors"
+        for path in study.recipes
+        if study.archive_weights and stays(path)
+    ]
+    return sorted({*records, *made, *networks})
 
 
 MERGED = merged_tables()
