@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -40,6 +41,7 @@ def test_a_changed_setting_is_named_with_both_values(changed: dict, words: str) 
 def test_code_is_told_from_settings() -> None:
     reason = Reason("r", params_before=[param("0" * 16)], params_now=[param("f" * 16)])
     assert in_words(reason) == "code changed"
+    assert in_words(replace(reason, commit="abc")) == "code changed since commit abc"
 
 
 def test_numbers_without_a_name() -> None:

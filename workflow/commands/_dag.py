@@ -23,6 +23,7 @@ from snakemake.settings.types import (
 )
 from snakemake.workflow import Workflow
 
+from gst.artifacts import read_json
 from gst.planning.jobs import Job, Output
 from gst.planning.reasons import Reason
 
@@ -140,6 +141,7 @@ def _reason(dag: DAG, job: SnakemakeJob) -> Reason:
         inputs_now=frozenset(job.input) if changed else (),
         params_before=frozenset(found.params_changed.only_old),
         params_now=frozenset(found.params_changed.only_new),
+        commit=_commit(job),
         after=sorted(
             {
                 before.rule.name
@@ -148,3 +150,12 @@ def _reason(dag: DAG, job: SnakemakeJob) -> Reason:
             }
         ),
     )
+
+
+def _commit(job: SnakemakeJob) -> str | None:
+    """Return the commit that the record of a training run names, None if there is no record."""
+    record = Path(job.output.get("run") or "")
+    if not record.is_file():
+        return None
+    commit: str | None = read_json(record)["versions"]["commit"]
+    return commit

@@ -30,6 +30,7 @@ class Reason:
         inputs_before, inputs_now: What it read then and would read now.
         params_before, params_now: Params of its rule, as Python writes them, that are only then
             or only now. Settings are canonical JSON, code is a fingerprint.
+        commit: Commit of the code that made what is there, if that was recorded.
         after: Rules of jobs that make anew what it reads.
     """
 
@@ -43,6 +44,7 @@ class Reason:
     inputs_now: Collection[str] = ()
     params_before: Collection[str] = ()
     params_now: Collection[str] = ()
+    commit: str | None = None
     after: Collection[str] = ()
 
 
@@ -85,7 +87,7 @@ def _parts(reason: Reason) -> Iterator[str]:
     if changes := list(_changes(old, new)):
         yield f"settings changed: {_listed(changes)}"
     if any(map(_is_code, new)):
-        yield "code changed"
+        yield f"code changed since commit {reason.commit}" if reason.commit else "code changed"
     if reason.after:
         yield f"reads new results of {', '.join(reason.after)}"
 
