@@ -411,7 +411,7 @@ def archived(wildcards):
             Wildcards(fromdict={"study": benchmark.study, "benchmark": name})
         ).values()
         for file in files
-        if not file.endswith(("/train.npz", "/test.npz"))
+        if os.path.basename(file) not in ("train.npz", "test.npz")
     ]
     tables = [
         *(
