@@ -98,6 +98,15 @@ def test_the_most_similar_finished_jobs_count(tmp_path: Path) -> None:
     assert found[1].seconds == pytest.approx(2 * counted[1].seconds)
 
 
+def test_tables_that_took_long_say_nothing_of_training(tmp_path: Path) -> None:
+    plan = study(tmp_path)
+    tables = Job("tables", {"benchmark": "digits-lenet"}, (Output("runs", Path("runs")),))
+    slow = replace(tables, waiting=False, seconds=3600.0)
+    found = costs(plan, [slow, job("train_dense"), replace(tables, rule="left_out")])
+    assert [cost.source for cost in found] == ["recorded", "counted", "measured"]
+    assert found[1] == costs(plan, [job("train_dense")])[0]
+
+
 def test_outputs_are_counted_and_temporary_ones_apart(tmp_path: Path) -> None:
     dense = job("train_dense")
     weights = 64 * 100 + 100 * 50 + 50 * 10

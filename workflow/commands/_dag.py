@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -40,6 +41,8 @@ def workflow(arguments: Sequence[str]) -> Iterator[Workflow]:
     Raises:
         SystemExit: If Snakemake has a fault to report; it is printed.
     """
+    # Snakemake's, of default resources that go by the sizes of files that are not there yet.
+    warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
     _, given = cli.parse_args(list(arguments))
     with SnakemakeApi(OutputSettings(quiet={Quietness.PROGRESS})) as api:
         try:

@@ -2,9 +2,9 @@
 
 Times are counted, and corrected by what was measured. Counted: a job's operations over the rate
 of its device, and a fixed time to start and for every step. Measured: the median factor by which
-finished jobs took longer than that, those of the same rule and benchmark if there are any, else
-of the same benchmark, else of the same rule. So one finished level tells how long the others will
-take, whatever their width, epochs or replicates.
+finished jobs took longer than that: those of the same rule and benchmark if there are any, else
+those of the benchmark that compute networks as well (or do not as well), else those of the rule. So
+one finished level tells how long the others will take, whatever their width, epochs or replicates.
 """
 
 from __future__ import annotations
@@ -89,21 +89,22 @@ def costs(study: Study, jobs: Sequence[Job]) -> list[Cost]:
     contents = [known.contents(job) for job in jobs]
     counted = [_counted(job, found) for job, found in zip(jobs, contents, strict=True)]
     ratios: dict[Hashable, list[float]] = {}
-    for job, seconds in zip(jobs, counted, strict=True):
+    for job, found, seconds in zip(jobs, contents, counted, strict=True):
         if job.seconds is not None and seconds:
-            for kin in _kin(job):
+            for kin in _kin(job, found):
                 ratios.setdefault(kin, []).append(job.seconds / seconds)
     factors = {kin: median(found) for kin, found in ratios.items()}
     return [
-        _predicted(job, found or _SMALL, seconds, factors) if job.waiting else _recorded(job)
+        _predicted(job, found, seconds, factors) if job.waiting else _recorded(job)
         for job, found, seconds in zip(jobs, contents, counted, strict=True)
     ]
 
 
-def _kin(job: Job) -> list[Hashable]:
+def _kin(job: Job, contents: _Contents | None) -> list[Hashable]:
     """Return the groups of similar jobs that a job is in, the most similar first."""
     benchmark = job.wildcards.get("benchmark")
-    return [(job.rule, benchmark), ("any", benchmark), (job.rule, "any")]
+    networks = contents is None or contents.work is not None
+    return [(job.rule, benchmark), (networks, benchmark), job.rule]
 
 
 def _counted(job: Job, contents: _Contents | None) -> float | None:
@@ -120,12 +121,13 @@ def _counted(job: Job, contents: _Contents | None) -> float | None:
 
 
 def _predicted(
-    job: Job, contents: _Contents, counted: float | None, factors: Mapping[Hashable, float]
+    job: Job, contents: _Contents | None, counted: float | None, factors: Mapping[Hashable, float]
 ) -> Cost:
-    kept, temporary = _sums(job, [contents.sizes.get(out.name, SMALL) for out in job.outputs])
+    sizes = contents.sizes if contents else {}
+    kept, temporary = _sums(job, [sizes.get(output.name, SMALL) for output in job.outputs])
     if counted is None:
         return Cost(0, kept, temporary, "unknown")
-    factor = next((factors[kin] for kin in _kin(job) if kin in factors), None)
+    factor = next((factors[kin] for kin in _kin(job, contents) if kin in factors), None)
     if factor is None:
         return Cost(counted, kept, temporary, "counted")
     return Cost(counted * factor, kept, temporary, "measured")
