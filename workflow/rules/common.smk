@@ -1,5 +1,6 @@
 """What several rules share: look-ups in the study, paths, and the code that a result depends on."""
 
+import gc
 import json
 import os
 import re
@@ -12,6 +13,10 @@ from gst.datasets import SOURCES, check_available, local_files, reader, whole
 from gst.layout import EARLY, labels_path, left_out_path
 from gst.provenance import fingerprint
 from snakemake.iocontainers import Wildcards
+
+# Nearly all of a large graph of jobs stays until the end, so that it is seldom worth while to look
+# for garbage: a sixth of the time that planning takes.
+gc.set_threshold(100_000)
 
 RUN = "{study}/{benchmark}/noise-{percent}/{method}/level-{level}/{cohort}"
 RECIPES = {str(path): recipe for path, recipe in study.recipes.items()}

@@ -104,7 +104,9 @@ def size(bytes_: float) -> str:
 
 def _hours(seconds: float) -> str:
     hours = seconds / 3600
-    return f"{hours:,.0f}" if hours >= 10 else f"{hours:.2g}"
+    if 0 < hours < 0.05:
+        return "<0.1"
+    return f"{hours:,.0f}" if hours >= 10 or not hours else f"{hours:.1f}"
 
 
 def _aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
