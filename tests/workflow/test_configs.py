@@ -77,7 +77,7 @@ def test_both_published_studies_plan_in_little_memory(clone, capsys) -> None:
     with capsys.disabled():
         print(
             f"\n{planned['total']} jobs planned in {time.monotonic() - started:.1f} s, "
-            f"{used.ru_utime + used.ru_stime:.1f} s of them computing, and "
+            f"{used.ru_utime + used.ru_stime:.1f} s of them computing, and at most "
             f"{used.ru_maxrss / 1024:.0f} MB"
         )
     study = yaml.safe_load((clone.root / "config/paper.yaml").read_text())
@@ -87,7 +87,8 @@ def test_both_published_studies_plan_in_little_memory(clone, capsys) -> None:
         expected += jobs_of(yaml.safe_load(file.read_text()))
     assert expected.total() > 4000
     assert {rule: planned[rule] for rule in expected} == expected
-    assert used.ru_maxrss < 2 * 2**20  # in kB
+    # In kB; that of the process that started it, where that is larger.
+    assert used.ru_maxrss < 2 * 2**20
 
 
 def test_the_default_study_is_planned_when_no_file_is_given(clone) -> None:
