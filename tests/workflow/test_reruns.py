@@ -117,10 +117,27 @@ def test_nothing_in_a_fresh_checkout_with_the_results_copied(
 
 
 def test_nothing_when_data_look_new_but_are_the_same(finished) -> None:
-    """Snakemake compares the contents of files up to 1 MB."""
     for path in (finished.root / "results/data").rglob("*.*"):
         path.touch()
     assert finished.plan().rules == {}
+
+
+def test_nothing_when_images_look_new_that_are_too_large_to_compare(finished) -> None:
+    """As Snakemake does with files above 1 MB; other files are compared."""
+    limit = (finished.root / "results/data/digits/dataset.json").stat().st_size
+    images = list((finished.root / "results/data").rglob("*.npz"))
+    assert images
+    for path in images:
+        assert path.stat().st_size > limit
+        path.touch()
+    assert finished.plan(None, "--max-checksum-file-size", str(limit)).rules == {}
+
+
+def test_everything_when_data_change(finished) -> None:
+    """Pixels and checksums change, as when the dataset is prepared from other files."""
+    info = finished.root / "results/data/digits/dataset.json"
+    with finished.edited(str(info), '"train": "', '"train": "0'):
+        assert finished.plan().rules == TRAINED + Counter(label_noise=2)
 
 
 def test_nothing_when_only_the_machine_changes(finished, tiny) -> None:

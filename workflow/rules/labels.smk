@@ -1,6 +1,6 @@
 rule label_noise:
     input:
-        train="<results>/data/{dataset}/train.npz",
+        train=ancient("<results>/data/{dataset}/train.npz"),
         info="<results>/data/{dataset}/dataset.json",
     output:
         labels="<results>/labels/{dataset}/{noise}/{cohort}.npz",
