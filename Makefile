@@ -1,17 +1,29 @@
-# make         set up .venv from the lock, and run the default study
-# make test    set up, and run the tests
-# make lint    set up, and check style, types and the workflow
-# make lock    resolve the lock anew, for every platform (needs uv)
-# make clean   remove .venv; results stay
+# make           set up .venv from the lock, and run the default study
+# make plan      print what is done of it, and what the rest will cost
+# make why       print what would run, and why
+# make archive   put the finished study into one file, an RO-Crate
+# make test      set up, and run the tests
+# make lint      set up, and check style, types and the workflow
+# make lock      resolve the lock anew, for every platform (needs uv)
+# make clean     remove .venv; results stay
+#
+# The first four take another study, and a profile: make plan CONFIG=config/paper.yaml PROFILE=slurm
 
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
+OPTIONS = $(if $(PROFILE),--profile $(PROFILE)) $(if $(CONFIG),--configfile $(CONFIG))
 
-.PHONY: study setup test lint lock clean
+.PHONY: study plan why archive setup test lint lock clean
 
 study: setup
-	$(BIN)/snakemake all
+	$(BIN)/snakemake all $(OPTIONS)
+
+plan why: setup
+	@$(BIN)/python workflow/commands/$@.py all $(OPTIONS)
+
+archive: setup
+	$(BIN)/snakemake archive $(OPTIONS)
 
 setup: $(READY)
 

@@ -37,11 +37,19 @@ report: "workflow/report/workflow.rst"
 
 include: "workflow/rules/common.smk"
 include: "workflow/rules/data.smk"
-include: "workflow/rules/influence.smk"
-include: "workflow/rules/training.smk"
-include: "workflow/rules/flatness.smk"
+
+
+if not study.from_records:
+
+    include: "workflow/rules/labels.smk"
+    include: "workflow/rules/influence.smk"
+    include: "workflow/rules/training.smk"
+    include: "workflow/rules/flatness.smk"
+
+
 include: "workflow/rules/analysis.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/archive.smk"
 
 
 rule all:

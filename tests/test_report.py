@@ -165,7 +165,12 @@ def jobs() -> pd.DataFrame:
             "threads": [1, 2],
             "device": ["cpu", "cpu"],
             "peak_memory_mb": [250.0, 300.0],
-            "versions": [json.dumps({"torch": "2.11.0", "commit": None})] * 2,
+            "versions": [
+                json.dumps({"torch": "2.11.0", "commit": commit, "dirty": dirty})
+                for commit, dirty in (("abc123", False), ("def456", True))
+            ],
+            "code": ["0123456789abcdef", "fedcba9876543210"],
+            "started": ["2026-11-25T10:00:00+00:00", "2026-11-26T10:00:00+00:00"],
             "hardware": [json.dumps({"cpu": "Fast CPU", "gpu": None})] * 2,
         }
     )
@@ -274,19 +279,29 @@ def test_every_level_is_a_folded_row(html: str) -> None:
     assert "40 0 100% 30.0 40 1 50% 31.0 ± 0.5 31.0 ± 0.5 40 2 25% 32.0 ± 0.5" in page.text
     assert "40 2 25% 0.100 ± 0.001 1.250 ± 0.250" in page.text
     assert "elsewhere" not in page.text
-    # Two tables, and the claims that were not run.
-    assert len(page.all("details")) == 3
+    # Two tables, the claims that were not run, and the fingerprints of two commits.
+    assert len(page.all("details")) == 5
 
 
 def test_how_it_was_run(html: str) -> None:
     text = Page(html).text
     assert "toy-vgg 2 6 5 min not measured 1, 2 cpu 300 MB" in text
-    assert "torch 2.11.0" in text
+    assert text.count("torch 2.11.0") == 1
     assert "cpu Fast CPU" in text
+    started = "2026-11-25T10:00:00+00:00 2026-11-25T10:00:00+00:00"
+    assert f"abc123 clean 1 {started} 1 0123456789abcdef" in text
+    assert "def456 with changes that were not committed 1" in text
     assert "None" not in text
     assert "snakemake --configfile toy.yaml all" in text
     assert "No replicate diverged." in text
     assert "cannot reproduce published numbers" in text
+
+
+def test_jobs_of_one_commit_stand_in_one_row(tmp_path: Path, figures: list[Path]) -> None:
+    versions = json.dumps({"torch": "2.11.0", "commit": None, "dirty": None})
+    text = Page(write(tmp_path, figures, jobs=jobs().assign(versions=versions))).text
+    started = "2026-11-25T10:00:00+00:00 2026-11-26T10:00:00+00:00"
+    assert f"unknown unknown 2 {started} 2 0123456789abcdef fedcba9876543210" in text
 
 
 def test_diverged_replicates_are_named(tmp_path: Path, figures: list[Path]) -> None:

@@ -18,7 +18,7 @@ Paths are absolute or relative to `data_root`.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import (
     BeforeValidator,
@@ -226,3 +226,32 @@ def check_available(source: DatasetSource, name: str, data_root: str | Path) -> 
             "network, or put the unpacked files there"
         )
     return [f"{name}: not found: {', '.join(map(str, missing))}; {remedy}"]
+
+
+class Extent(NamedTuple):
+    """How large a dataset is: examples of each split, shape [C, H, W] of an image, classes."""
+
+    train: int
+    test: int
+    shape: tuple[int, int, int]
+    classes: int
+
+
+_EXTENTS = {
+    "digits": Extent(1437, 360, (1, 8, 8), 10),
+    "mnist": Extent(60_000, 10_000, (1, 28, 28), 10),
+    "cifar10": Extent(50_000, 10_000, (3, 32, 32), 10),
+    "cifar100": Extent(50_000, 10_000, (3, 32, 32), 100),
+    "imagenet": Extent(1_281_167, 50_000, (3, 224, 224), 1000),
+}
+
+
+def extent(source: DatasetSource) -> Extent | None:
+    """Return how large a dataset will be; None if only its preparation can tell."""
+    origin = whole(source)
+    found = _EXTENTS.get(origin.kind)
+    if found and isinstance(origin, ImageNet) and origin.size:
+        found = found._replace(shape=(3, origin.size, origin.size))
+    if found and isinstance(source, Subset):
+        found = found._replace(train=source.train, test=source.test or found.test)
+    return found

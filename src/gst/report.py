@@ -42,6 +42,9 @@ VERDICTS = {
 }
 """Kinds of verdicts, in the order in which they are counted, and how each is coloured."""
 
+_TREES = {False: "clean", True: "with changes that were not committed", None: "unknown"}
+"""What is said of a checkout whose files differ from its commit, or do not."""
+
 SHRINK = 0.6
 """Width on the page of a figure's pixel."""
 
@@ -543,21 +546,50 @@ def _provenance(jobs: pd.DataFrame, runs: pd.DataFrame) -> list[Markup]:
             "div",
             _table(header, body),
             tag("p", diverged),
+            tag("h3", "Code"),
+            _code(jobs),
             tag("h3", "Machines"),
             *(tag("p", text) for text in _distinct(jobs["hardware"])),
             tag("h3", "Software"),
-            *(tag("p", text) for text in _distinct(jobs["versions"])),
+            *(tag("p", text) for text in _distinct(jobs["versions"], but=("commit", "dirty"))),
             class_="card",
         ),
     ]
 
 
-def _distinct(column: pd.Series) -> list[str]:
-    """Write each distinct JSON object of a column as a line of names and values."""
-    return [
-        ", ".join(f"{key} {value}" for key, value in json.loads(text).items() if value is not None)
-        for text in dict.fromkeys(column)
+def _code(jobs: pd.DataFrame) -> Markup:
+    """Return which commits the jobs ran on, one row each, and the fingerprints of their code."""
+    versions = [json.loads(text) for text in jobs["versions"]]
+    commits = jobs.assign(
+        commit=[own["commit"] or "unknown" for own in versions],
+        tree=[_TREES[own["dirty"]] for own in versions],
+    )
+    header = ("Commit", "Working tree", "Jobs#", "First started", "Last started", "Fingerprints")
+    body = [
+        (
+            tag("code", commit),
+            tree,
+            len(own),
+            own["started"].min(),
+            own["started"].max(),
+            tag("details", tag("summary", len(codes)), tag("code", " ".join(codes))),
+        )
+        for (commit, tree), own in groups(commits, "commit", "tree")
+        for codes in [sorted(set(own["code"]))]
     ]
+    return _table(header, body)
+
+
+def _distinct(column: pd.Series, but: Sequence[str] = ()) -> list[str]:
+    """Write each distinct JSON object of a column as a line of names and values."""
+    objects = [json.loads(text) for text in column.unique()]
+    lines = [
+        ", ".join(
+            f"{key} {value}" for key, value in own.items() if value is not None and key not in but
+        )
+        for own in objects
+    ]
+    return list(dict.fromkeys(lines))
 
 
 def _duration(seconds: float) -> str:

@@ -12,15 +12,10 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from gst.analysis.claims import PUBLISHED, Claim, chance_summary, evaluate, load_claims
+from gst.analysis.decisions import apply
+from gst.analysis.evidence import Evidence
 from gst.analysis.left_out import COLUMNS as LEFT_OUT
-from gst.analysis.rules import (
-    Correlate,
-    CorrelationTrend,
-    Count,
-    Evidence,
-    Rows,
-    apply,
-)
+from gst.analysis.rules import Correlate, CorrelationTrend, Count, Rows
 from gst.analysis.runs import MEASURES
 from gst.analysis.selection import COLUMNS as SELECTED
 from gst.analysis.subgroups import COLUMNS as SUBGROUPS
@@ -609,7 +604,7 @@ class TestCorrelationTrend:
         assert "two values of iterative_rate" in row["note"]
 
     def test_chance_is_how_often_a_true_null_is_confirmed(self, monkeypatch):
-        monkeypatch.setattr("gst.analysis.rules.SAMPLES", 200)
+        monkeypatch.setattr("gst.analysis.decisions.SAMPLES", 200)
         rule = CorrelationTrend.model_validate(CHANGE_OF_R)
         generator = np.random.default_rng(2)
         index = pd.MultiIndex.from_product([range(3), range(10), METHODS])

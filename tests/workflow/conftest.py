@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 HOME = Path(__file__).parents[2]
-PARTS = ("Snakefile", "config", "envs", "profiles", "slurm", "src", "workflow")
+PARTS = ("CITATION.cff", "Snakefile", "config", "envs", "profiles", "slurm", "src", "workflow")
 
 SCHEDULE = {"first_epochs": [0, 0, 0], "last_epochs": [1, 1, 1]}
 TINY = yaml.safe_load((HOME / "config/config.yaml").read_text()) | {
@@ -76,11 +76,11 @@ class Clone:
 
     root: Path
 
-    def snakemake(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run Snakemake as a user does, with the clone's own gst and no GPU."""
+    def python(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run Python as a user does, with the clone's own gst and no GPU."""
         own = {"PYTHONPATH": str(self.root / "src"), "CUDA_VISIBLE_DEVICES": ""}
         return subprocess.run(
-            [sys.executable, "-m", "snakemake", *arguments],
+            [sys.executable, *arguments],
             cwd=self.root,
             env=os.environ | own,
             stdout=subprocess.PIPE,
@@ -89,21 +89,31 @@ class Clone:
             check=False,
         )
 
+    def snakemake(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return self.python("-m", "snakemake", *arguments)
+
     def succeed(self, *arguments: str) -> str:
         done = self.snakemake(*arguments)
         assert done.returncode == 0, done.stdout[-5000:]
         return done.stdout
 
+    def command(self, name: str, *arguments: str) -> str:
+        """Run one of the commands that read the graph of jobs."""
+        done = self.python(f"workflow/commands/{name}.py", *arguments)
+        assert done.returncode == 0, done.stdout[-5000:]
+        return done.stdout
+
     def plan(self, study: dict[str, Any] | None = None, *arguments: str) -> Plan:
         """Return what would run for a study; the finished one if none is given."""
-        text = self.succeed("-n", *arguments, "--configfile", self.write(study or TINY))
+        text = self.succeed("-n", *arguments, "--configfile", self.write(study))
         stats = re.search(r"^job +count\n[- ]+\n(.*?)^total", text, re.M | re.S)
         counts = re.findall(r"^(\S+) +(\d+)$", stats[1] if stats else "", re.M)
         rules = Counter({rule: int(count) for rule, count in counts if rule != "all"})
         return Plan(rules, sorted(set(re.findall(r"^Job \d+: (.*)$", text, re.M))))
 
-    def write(self, study: dict[str, Any]) -> str:
-        """Write a study's file and return its path."""
+    def write(self, study: dict[str, Any] | None = None) -> str:
+        """Write a study's file, that of the finished one if none is given, and return its path."""
+        study = study or TINY
         path = self.root / f"config/{study['name']}.yaml"
         path.write_text(yaml.safe_dump(study))
         return str(path)
@@ -142,7 +152,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Clone:
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Clone:
     """The cut-down study has been run in it."""
     made = _clone(tmp_path_factory.mktemp("finished") / "gst")
-    made.succeed("all", "--configfile", made.write(TINY))
+    made.succeed("all", "--configfile", made.write())
     return made
 
 

@@ -1,19 +1,94 @@
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
+import time
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
 HOME = Path(__file__).parents[2]
-STUDIES = sorted({path.name for path in HOME.glob("config/*.yaml")} - {"claims.yaml"})
+STUDIES = {path.name for path in HOME.glob("config/*.yaml")} - {"claims.yaml", "paper.yaml"}
 
 
-@pytest.mark.parametrize("file", STUDIES)
+@pytest.mark.parametrize("file", sorted(STUDIES))
 def test_every_shipped_study_plans(clone, file: str) -> None:
     text = clone.succeed("-n", "all", "--configfile", f"config/{file}")
     assert re.search(r"^report +1$", text, re.M)
+
+
+def jobs_of(benchmark: dict[str, Any]) -> Counter[str]:
+    """Return the jobs of a published benchmark, from its file alone."""
+    replicates = benchmark["replicates"]
+    cohorts = replicates // benchmark["cohort"]
+    if benchmark["study"] == "stability":
+        runs = cohorts * len(benchmark["variants"])
+        return Counter(
+            train_stability=runs,
+            flatness=runs if benchmark.get("flatness") else 0,
+            activations=runs if benchmark.get("activations") else 0,
+            el2n=cohorts if benchmark.get("el2n") else 0,
+            tables_stability=1,
+        )
+    levels, ablations = benchmark["levels"], benchmark.get("ablations") or {}
+    last = {"pruned": levels, "extended": levels, "width": benchmark.get("width_levels", levels)}
+    per_cohort = Counter(
+        train_dense=1,
+        train_pruned=levels * (1 + len(ablations)),
+        train_extended=last["extended"],
+        train_width=last["width"],
+        el2n=1,
+    )
+    if any(one.get("rewind") == "weights" for one in ablations.values()):
+        per_cohort["train_dense"] += benchmark.get("rewind_epoch", 0) > 0
+    if every := (benchmark.get("flatness") or {}).get("every"):
+        measured = [{*range(every, n + 1, every), n} for n in last.values()]
+        per_cohort["flatness"] = 1 + sum(map(len, measured))
+    left_out = len(benchmark.get("leave_out") or ())
+    per_noise = Counter({rule: cohorts * number for rule, number in per_cohort.items()})
+    per_noise += Counter(left_out=left_out, train_leave_out=replicates * left_out)
+    noise = len(benchmark["noise"])
+    per_benchmark = Counter({rule: noise * number for rule, number in per_noise.items()})
+    return per_benchmark + Counter(tables_regularization=1)
+
+
+def test_both_published_studies_plan_in_little_memory(clone, capsys) -> None:
+    started = time.monotonic()
+    options = ["-n", "all", "--configfile", "config/paper.yaml", "--quiet", "rules"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "snakemake", *options],
+        cwd=clone.root,
+        env=os.environ | {"PYTHONPATH": str(clone.root / "src")},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        assert process.stdout
+        text = process.stdout.read()
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0, text[-5000:]
+    planned = Counter({rule: int(n) for rule, n in re.findall(r"^(\w+) +(\d+)$", text, re.M)})
+    with capsys.disabled():
+        print(
+            f"\n{planned['total']} jobs planned in {time.monotonic() - started:.1f} s, "
+            f"{used.ru_utime + used.ru_stime:.1f} s of them computing, and at most "
+            f"{used.ru_maxrss / 1024:.0f} MB"
+        )
+    study = yaml.safe_load((clone.root / "config/paper.yaml").read_text())
+    expected: Counter[str] = Counter()
+    for name in study["benchmarks"]:
+        file = clone.root / f"config/benchmarks/{name}.yaml"
+        expected += jobs_of(yaml.safe_load(file.read_text()))
+    assert expected.total() > 4000
+    assert {rule: planned[rule] for rule in expected} == expected
+    # In kB; that of the process that started it, where that is larger.
+    assert used.ru_maxrss < 2 * 2**20
 
 
 def test_the_default_study_is_planned_when_no_file_is_given(clone) -> None:

@@ -1,5 +1,6 @@
 """What several rules share: look-ups in the study, paths, and the code that a result depends on."""
 
+import gc
 import json
 import os
 import re
@@ -11,6 +12,11 @@ from gst.config.benchmarks import SCORES
 from gst.datasets import SOURCES, check_available, local_files, reader, whole
 from gst.layout import EARLY, labels_path, left_out_path
 from gst.provenance import fingerprint
+from snakemake.iocontainers import Wildcards
+
+# Nearly all of a large graph of jobs stays until the end, so that it is seldom worth while to look
+# for garbage: a sixth of the time that planning takes.
+gc.set_threshold(100_000)
 
 RUN = "{study}/{benchmark}/noise-{percent}/{method}/level-{level}/{cohort}"
 RECIPES = {str(path): recipe for path, recipe in study.recipes.items()}
@@ -122,11 +128,15 @@ def scoring_of(wildcards):
 
 
 def prepared(dataset):
-    """Return the files of a prepared dataset."""
+    """Return the files of a prepared dataset.
+
+    The checksums of both splits are in dataset.json, which is small, so that Snakemake compares its
+    contents: images that are new, but the same, train nothing again.
+    """
     folder = f"{study.results}/data/{dataset}"
     return {
-        "train": f"{folder}/train.npz",
-        "test": f"{folder}/test.npz",
+        "train": ancient(f"{folder}/train.npz"),
+        "test": ancient(f"{folder}/test.npz"),
         "info": f"{folder}/dataset.json",
     }
 
@@ -233,6 +243,12 @@ def weights(owner, path):
     return path if owner in KEPT else temp(path)
 
 
+def stays(path):
+    """Return whether the weights of a run stay when nothing planned reads them any more."""
+    needed = path.study == "stability" or path.method in ("dense", EARLY)
+    return study.keep_weights == "all" or (study.keep_weights == "needed" and needed)
+
+
 # Analysis
 
 
@@ -271,9 +287,10 @@ def measurements(wildcards):
     """Return every file that the tables of a benchmark are made of."""
     runs = of_benchmark(RECIPES, wildcards)
     scores = [place for place in EL2N if place.startswith(f"{wildcards.benchmark}/")]
+    pictured = prepared(study.benchmarks[wildcards.benchmark].dataset)
     return {
         **finished(runs),
-        "data": list(prepared(study.benchmarks[wildcards.benchmark].dataset).values()),
+        "data": list(pictured.values()) if wildcards.study == "regularization" else [],
         "el2n": [f"{study.results}/el2n/{place}.npz" for place in scores],
         "left_out": [
             f"{study.results}/{place}"
@@ -392,6 +409,41 @@ def report_settings():
             ],
         }
     )
+
+
+def archived(wildcards):
+    """Return the files of the results that an archive holds."""
+    records = [
+        file
+        for name, benchmark in study.benchmarks.items()
+        for files in measurements(
+            Wildcards(fromdict={"study": benchmark.study, "benchmark": name})
+        ).values()
+        for file in files
+        if os.path.basename(file) not in ("train.npz", "test.npz")
+    ]
+    tables = [
+        *(
+            table_of(name, table)
+            for name, own in study.benchmarks.items()
+            for table in TABLES[own.study]
+        ),
+        *(f"{study.results}/tables/{table_file(name)}" for name in MERGED),
+        *(f"{study.results}/tables/{figure}.csv" for figure in FIGURES),
+    ]
+    drawn = expand(
+        f"{study.results}/figures/{{figure}}.{{suffix}}",
+        figure=FIGURES,
+        suffix=["pdf", "png", "txt"],
+    )
+    pages = ["report.html", "claims.csv", "tables/runs.csv"]
+    made = [*tables, *drawn, *(f"{study.results}/{page}" for page in pages)]
+    networks = [
+        f"{study.results}/runs/{path}/weights.safetensors"
+        for path in study.recipes
+        if study.archive_weights and stays(path)
+    ]
+    return sorted({*records, *made, *networks})
 
 
 MERGED = merged_tables()

@@ -16,7 +16,9 @@ import pandas as pd
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
-from gst.analysis.rules import AbsentError, Count, Evidence, Outcome, Rows, Rule, Text, apply
+from gst.analysis.decisions import Outcome, apply
+from gst.analysis.evidence import AbsentError, Evidence
+from gst.analysis.rules import Count, Rows, Rule, Text
 from gst.recipe import Frozen
 
 PUBLISHED = {

@@ -1,75 +1,18 @@
-"""Rules that decide a claim from the tidy tables.
+"""Rules that decide a claim from the tidy tables, as configuration states them.
 
 Every rule comes down to one value for each seed (a paired difference, a ratio, a slope, a
-difference of ranges) that is held against a reference, or to one correlation or its change. It
-is decided twice: by the 95% bootstrap interval, and by the papers' own criterion, which is the
-matching rule of the regularization paper (section 2) and, for correlations and their changes, a
-p-value below 0.05.
+difference of ranges) that is held against a reference, or to one correlation or its change.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
-import numpy as np
-import pandas as pd
 from pydantic import Field, PositiveInt, model_validator
-from scipy.stats import binom, norm
 
-from gst.analysis.statistics import (
-    MINIMUM,
-    bootstrap_interval,
-    false_alarm_rate,
-    kendall,
-    matching,
-    pearson,
-)
 from gst.recipe import Frozen
 
-POINTS = frozenset(
-    {
-        "best_test_accuracy",
-        "gap",
-        "report_error",
-        "selection_error",
-        "test_accuracy",
-        "test_error",
-        "test_error_dense",
-        "test_error_pruned",
-        "noisy_excess",
-        "train_accuracy",
-        "final_accuracy",
-        "final_gap",
-        "accuracy_dense",
-        "accuracy_sparse",
-        "accuracy_difference",
-    }
-)
-"""Quantities that tables hold as fractions and claims state in percentage points."""
-
-DERIVED: dict[str, Callable[[pd.DataFrame], pd.Series]] = {
-    "loss_gap": lambda t: t["loss_noisy"] - t["loss_original"],
-    "final_accuracy": lambda t: t["test_accuracy"] if "test_accuracy" in t else 1 - t["test_error"],
-    "final_gap": lambda t: t["train_accuracy"] - (1 - t["test_error"]),
-}
-"""Quantities computed from a table's columns."""
-
-CLEAN = {"best_test_accuracy": "final_accuracy", "gap": "final_gap"}
-"""What the clean protocol takes in place of quantities that belong to the best test epoch."""
-
-SPLITS = {"published": "test", "clean": "train"}
-"""Images on which each protocol measures flatness."""
-
-SIGNIFICANT = 0.05
-"""Largest p-value at which a correlation counts, as in the stability paper."""
-
-SAMPLES = 10_000
-"""Resamples of the seeds for the interval of a change of correlation."""
-
 Expectation = Literal["lower", "higher", "match", "not lower", "not higher"]
-State = Literal["holds", "fails", "open"]
 Text = Annotated[str, Field(min_length=1)]
 
 
@@ -98,7 +41,9 @@ class Rows(Frozen):
     be compared."""
 
 
-class _Rule(Frozen):
+class Tested(Frozen):
+    """What is tested of a rule's value."""
+
     expect: Expectation | None = None
     """Direction of the tested value against its reference; null tests the number alone."""
     margin: Annotated[float, Field(ge=0)] = 0.0
@@ -117,7 +62,7 @@ class _Rule(Frozen):
         return self
 
 
-class Compare(_Rule):
+class Compare(Tested):
     """The difference a - b of two means, paired by seed."""
 
     kind: Literal["compare"]
@@ -125,7 +70,7 @@ class Compare(_Rule):
     b: Rows | float = 0.0
 
 
-class Ratio(_Rule):
+class Ratio(Tested):
     """The ratio of mean magnitudes |a| / |b|, paired by seed and held against 1."""
 
     kind: Literal["ratio"]
@@ -133,7 +78,7 @@ class Ratio(_Rule):
     b: Rows
 
 
-class Trend(_Rule):
+class Trend(Tested):
     """The slope of a - b over a numeric column, one slope a seed."""
 
     kind: Literal["trend"]
@@ -142,7 +87,7 @@ class Trend(_Rule):
     over: Text
 
 
-class Correlate(_Rule):
+class Correlate(Tested):
     """The correlation of a with another column of its table, over all selected rows."""
 
     kind: Literal["correlate"]
@@ -151,7 +96,7 @@ class Correlate(_Rule):
     statistic: Literal["pearson", "kendall"] = "pearson"
 
 
-class Spread(_Rule):
+class Spread(Tested):
     """The difference of two ranges over the values of a column, paired by seed.
 
     A range is the largest mean of a seed minus its smallest one.
@@ -163,7 +108,7 @@ class Spread(_Rule):
     over: Text
 
 
-class CorrelationDifference(_Rule):
+class CorrelationDifference(Tested):
     """Pearson's correlation of two columns among the rows a, minus that among the rows b.
 
     The interval resamples the seeds that both have.
@@ -175,7 +120,7 @@ class CorrelationDifference(_Rule):
     over: Text
 
 
-class CorrelationTrend(_Rule):
+class CorrelationTrend(Tested):
     """The slope over a numeric column of Pearson's correlation among the rows with each value.
 
     The interval resamples the seeds that all values have.
@@ -223,490 +168,3 @@ class Count(Frozen):
 
 
 Rule = Annotated[TwoSided | Correlate | CorrelationTrend | Count, Field(discriminator="kind")]
-
-
-class AbsentError(LookupError):
-    """The runs that a rule needs are not there; the message says which."""
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a rule found.
-
-    Attributes:
-        measured: The tested value, in percentage points for `POINTS`.
-        low: Lower end of its 95% bootstrap interval.
-        high: Upper end.
-        n: Replicates (seeds), or pairs of a correlation.
-        state: Decision by the interval; open if it decides nothing or replicates are too few.
-        agrees: Decision by the papers' own criterion, None if there is none.
-        chance: How often `agrees` would be true if there were no effect; NaN if the rule claims
-            no direction.
-        p: p-value, of a correlation.
-        cases: Number of cases, of a count.
-        note: What a reader should know besides.
-    """
-
-    measured: float
-    low: float
-    high: float
-    n: int
-    state: State
-    agrees: bool | None
-    chance: float
-    p: float = np.nan
-    cases: int | None = None
-    note: str = ""
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """The tables, seen through some benchmarks of one study and one protocol.
-
-    Attributes:
-        tables: By name.
-        study: Only its rows count.
-        benchmarks: For each published benchmark the one of the study that is it or stands for
-            it; None where there is none.
-        protocol: Only its selections and measurements count.
-    """
-
-    tables: Mapping[str, pd.DataFrame]
-    study: str
-    benchmarks: Mapping[str, str | None]
-    protocol: Literal["published", "clean"]
-
-    def rows(self, rows: Rows, over: str | None = None) -> pd.DataFrame:
-        """Return the selected rows, with the quantity as `value`, NaN where a run diverged.
-
-        Args:
-            rows: What to select.
-            over: A column that is returned as `across`.
-
-        Raises:
-            AbsentError: If there are none.
-            ValueError: If the table lacks a column.
-        """
-        table = self.tables.get(rows.table)
-        if table is None or table.empty:
-            raise AbsentError(f"there is no table of {rows.table}")
-        clean = CLEAN if self.protocol == "clean" else {}
-        quantity = clean.get(rows.quantity, rows.quantity)
-        across = clean.get(over, over) if over else quantity
-        named = {quantity, across, *rows.where}
-        table = table.assign(**{name: DERIVED[name](table) for name in named & DERIVED.keys()})
-        check_columns(table, rows.table, named)
-        fixed = {"study": self.study, "protocol": self.protocol, "split": SPLITS[self.protocol]}
-        where: dict[str, Filter] = {key: own for key, own in fixed.items() if key in table}
-        where |= {**rows.where, "benchmark": self.own(rows)}
-        wanted = [_accepts(table, column, accepted) for column, accepted in where.items()]
-        table = table[np.logical_and.reduce(wanted)]
-        if table.empty:
-            raise AbsentError(f"no run has {_describe(rows)}")
-        value = table[quantity].astype(float)
-        if quantity in POINTS:
-            value = 100 * value
-        if "diverged" in table:
-            value = value.mask(table["diverged"].astype(bool))
-        return table.assign(value=value, across=table[across])
-
-    def cells(self, rows: Rows, *over: str, magnitude: bool = False) -> pd.Series:
-        """Return the mean (magnitude) of each benchmark, noise, seed and further columns.
-
-        Benchmarks that the rows name are not told apart.
-        """
-        table = self.rows(rows)
-        check_columns(table, rows.table, over)
-        value = table["value"].abs() if magnitude else table["value"]
-        apart = () if "benchmark" in rows.where else ("benchmark",)
-        keys = dict.fromkeys(key for key in (*apart, "noise", *over, "seed") if key in table)
-        return _means(value.groupby([table[key] for key in keys]))
-
-    def own(self, rows: Rows) -> tuple[str, ...]:
-        """Return the benchmarks of the study that rows belong to.
-
-        Raises:
-            AbsentError: If nothing in the study stands for one that the rows name.
-        """
-        named = rows.where.get("benchmark")
-        if named is None:
-            return tuple(filter(None, self.benchmarks.values()))
-        found = []
-        for name in named if isinstance(named, tuple) else (named,):
-            own = self.benchmarks.get(str(name), name)
-            if own is None:
-                raise AbsentError(f"no benchmark of the study stands for {name}")
-            found.append(str(own))
-        return tuple(found)
-
-
-def check_columns(table: pd.DataFrame, name: str, columns: Sequence[str] | set[str]) -> None:
-    """Stop when a rule names a column that its table does not have.
-
-    Raises:
-        ValueError: If one is missing; the message names it and those that are there.
-    """
-    missing = sorted(set(columns).difference(table))
-    if missing:
-        raise ValueError(f"the table {name} has no {', '.join(missing)}; it has {list(table)}")
-
-
-def apply(rule: Rule, evidence: Evidence, published: bool) -> Outcome:
-    """Decide a rule.
-
-    Args:
-        rule: The rule.
-        evidence: The tables to decide it on.
-        published: Whether to hold the measured value against the published one, too.
-
-    Raises:
-        AbsentError: If runs that it needs are not there.
-        ValueError: If it names a column that a table lacks.
-    """
-    if isinstance(rule, TwoSided):
-        _check_apart(rule, evidence)
-    match rule:
-        case Count():
-            return _count(rule, evidence, published)
-        case Correlate():
-            return _correlate(rule, evidence, published)
-        case CorrelationDifference():
-            parts = [evidence.rows(rows, rule.over) for rows in (rule.b, rule.a)]
-            return _changing_correlation(parts, [0.0, 1.0], rule, published)
-        case CorrelationTrend():
-            table = evidence.rows(rule.a, rule.over)
-            check_columns(table, rule.a.table, [rule.by])
-            steps = sorted(table[rule.by].dropna().unique())
-            if len(steps) < 2:
-                raise AbsentError(f"a trend needs two values of {rule.by}, found {steps}")
-            parts = [table[table[rule.by] == step] for step in steps]
-            return _changing_correlation(parts, steps, rule, published)
-        case Spread():
-            return _decide(_spreads(rule, evidence), 0.0, rule, published)
-        case Ratio():
-            a, b = (evidence.cells(rows, magnitude=True) for rows in (rule.a, rule.b))
-            over, under = (_by_seed(cells) for cells in _paired(a, b))
-            ratios = np.divide(over, under, out=np.full_like(over, np.nan), where=under != 0)
-            return _decide(ratios, 1.0, rule, published)
-        case Compare():
-            return _decide(_by_seed(_difference(rule, evidence)), 0.0, rule, published)
-        case Trend():
-            by_seed = _means(_difference(rule, evidence, rule.over).groupby(["seed", rule.over]))
-            return _decide(_slopes(by_seed.unstack(), rule.over), 0.0, rule, published)
-
-
-def _check_apart(rule: TwoSided, evidence: Evidence) -> None:
-    """Stop when a rule compares two benchmarks for which the study has only one."""
-    if not isinstance(rule.b, Rows):
-        return
-    a, b = (rows.where.get("benchmark") for rows in (rule.a, rule.b))
-    own = evidence.own(rule.a)
-    if a and b and a != b and own == evidence.own(rule.b):
-        raise AbsentError(f"{', '.join(own)} stands for both {a} and {b}, which are compared")
-
-
-def _accepts(table: pd.DataFrame, column: str, accepted: Filter) -> pd.Series:
-    values = table[column]
-    if isinstance(accepted, Range):
-        low = -np.inf if accepted.above is None else accepted.above
-        high = np.inf if accepted.below is None else accepted.below
-        return (values > low) & (values < high)
-    if isinstance(accepted, tuple):
-        return values.isin(accepted)
-    if accepted == "last" and pd.api.types.is_numeric_dtype(values):
-        group = [table[key] for key in ("benchmark", "noise", "method") if key in table]
-        return values == values.groupby(group).transform("max")
-    return values == accepted
-
-
-def _describe(rows: Rows) -> str:
-    def text(value: Filter) -> str:
-        if isinstance(value, Range):
-            bounds = value.model_dump(exclude_none=True).items()
-            return " and ".join(f"{name} {bound:g}" for name, bound in bounds)
-        return " or ".join(map(str, value)) if isinstance(value, tuple) else str(value)
-
-    where = ", ".join(f"{column} {text(value)}" for column, value in rows.where.items())
-    return where or f"rows in the table {rows.table}"
-
-
-def _means(groups: Any) -> pd.Series:
-    """Return the mean of each group of a series, missing where one of its values is."""
-    means: pd.Series = groups.mean().where(groups.count() == groups.size())
-    return means
-
-
-def _difference(rule: Compare | Trend, evidence: Evidence, *over: str) -> pd.Series:
-    a = evidence.cells(rule.a, *over)
-    if not isinstance(rule.b, Rows):
-        return a - rule.b
-    a, b = _paired(a, evidence.cells(rule.b, *over))
-    return a - b
-
-
-def _paired(a: pd.Series, b: pd.Series) -> tuple[pd.Series, pd.Series]:
-    """Return two sets of cells, over the cells that both have."""
-    keys = [name for name in a.index.names if name in b.index.names]
-    a, b = (_means(cells.groupby(keys)) for cells in (a, b))
-    both = a.index.intersection(b.index)
-    if both.empty:
-        raise AbsentError("no seed has both results that are compared")
-    return a.loc[both], b.loc[both]
-
-
-def _by_seed(cells: pd.Series) -> np.ndarray:
-    """Return each seed's mean over its cells; NaN for a seed that lacks one of them."""
-    table = cells.unstack([name for name in cells.index.names if name != "seed"])
-    means: np.ndarray = table.to_numpy(dtype=float).mean(axis=1)
-    return means
-
-
-def _slopes(by_seed: pd.DataFrame, over: str) -> np.ndarray:
-    """Return the least-squares slope of each row over the values that name the columns."""
-    if by_seed.shape[1] < 2:
-        raise AbsentError(f"a trend needs two values of {over}, found {list(by_seed)}")
-    x = by_seed.columns.to_numpy(dtype=float)
-    x = x - x.mean()
-    slopes: np.ndarray = by_seed.to_numpy(dtype=float) @ x / (x @ x)
-    return slopes
-
-
-def _spreads(rule: Spread, evidence: Evidence) -> np.ndarray:
-    """Return each seed's difference of the two ranges."""
-    cells = [evidence.cells(rows, rule.over) for rows in (rule.a, rule.b)]
-    first, second = (set(side.index.get_level_values(rule.over)) for side in cells)
-    if first != second or len(first) < 2:
-        raise AbsentError(
-            f"two ranges need the same values of {rule.over}, at least two; found "
-            f"{sorted(first)} and {sorted(second)}"
-        )
-    tables = [_means(side.groupby(["seed", rule.over])).unstack() for side in _paired(*cells)]
-    over, under = (np.ptp(table.to_numpy(dtype=float), axis=1) for table in tables)
-    spreads: np.ndarray = over - under
-    return spreads
-
-
-_SIDES: dict[Expectation, Callable[[float], bool]] = {
-    "lower": lambda side: side < 0,
-    "higher": lambda side: side > 0,
-    "match": lambda side: side == 0,
-    "not lower": lambda side: side >= 0,
-    "not higher": lambda side: side <= 0,
-}
-"""Whether a result that differs downwards (-1), matches (0) or differs upwards (1) agrees."""
-
-
-def _decide(values: np.ndarray, reference: float, rule: _Rule, published: bool) -> Outcome:
-    """Hold one value a seed against a reference."""
-    mean, low, high, n = bootstrap_interval(values)
-    lost = len(values) - n
-    outcome = Outcome(
-        measured=mean,
-        low=low,
-        high=high,
-        n=n,
-        state="open",
-        agrees=None,
-        chance=np.nan,
-        note=f"{lost} of {len(values)} replicates left out (incomplete)" if lost else "",
-    )
-    match = matching(values, np.full_like(values, reference))
-    if match.differs is None:
-        return outcome
-    state = _state(outcome, reference, rule, published)
-    if rule.expect is None:
-        return replace(outcome, state=state)
-    return replace(
-        outcome,
-        state=state,
-        agrees=_SIDES[rule.expect](match.differs * np.sign(match.difference)),
-        chance=false_alarm_rate(n) / 2 if rule.expect in ("lower", "higher") else np.nan,
-    )
-
-
-def _state(found: Outcome, reference: float, rule: _Rule, published: bool) -> State:
-    """Decide by interval: it lies where it should, or nowhere near it, or neither."""
-    if rule.expect:
-        start, end = {
-            "lower": (-np.inf, reference - rule.margin),
-            "higher": (reference + rule.margin, np.inf),
-            "match": (reference - rule.margin, reference + rule.margin),
-            "not lower": (reference - rule.margin, np.inf),
-            "not higher": (-np.inf, reference + rule.margin),
-        }[rule.expect]
-        if not start < found.low <= found.high < end:
-            return "fails" if found.high < start or found.low > end else "open"
-    if published and rule.within:
-        # The published value is a mean of runs as well: the difference has twice the variance.
-        least, most = (
-            found.measured + np.sqrt(2) * (bound - found.measured)
-            for bound in (found.low, found.high)
-        )
-        if most < rule.within[0] or least > rule.within[1]:
-            return "fails"
-    return "holds"
-
-
-def _correlate(rule: Correlate, evidence: Evidence, published: bool) -> Outcome:
-    table = evidence.rows(rule.a, rule.over)
-    r, p, low, high, n = {"pearson": pearson, "kendall": kendall}[rule.statistic](
-        table["value"], table["across"]
-    )
-    lost = len(table) - n
-    outcome = Outcome(
-        measured=r,
-        low=low,
-        high=high,
-        n=n,
-        state="open",
-        agrees=None,
-        chance=np.nan,
-        p=p,
-        note=f"{lost} of {len(table)} runs left out (diverged or missing)" if lost else "",
-    )
-    seeds = table.loc[table["value"].notna(), "seed"].nunique()
-    if seeds < MINIMUM or not np.isfinite([r, low, high]).all():
-        return outcome
-    state = _state(outcome, 0.0, rule, published)
-    if rule.expect is None:
-        return replace(outcome, state=state)
-    return replace(
-        outcome,
-        state=state,
-        agrees=_SIDES[rule.expect]((p < SIGNIFICANT) * np.sign(r)),
-        chance=SIGNIFICANT / 2 if rule.expect in ("lower", "higher") else np.nan,
-    )
-
-
-def _changing_correlation(
-    parts: Sequence[pd.DataFrame],
-    steps: Sequence[float],
-    rule: CorrelationDifference | CorrelationTrend,
-    published: bool,
-) -> Outcome:
-    """Decide by the slope over the steps of the correlations in some parts of the runs.
-
-    Its interval resamples seeds, each with all its runs; like that of a mean, it is too narrow
-    where seeds are few: equal correlations were seen to differ in 20% of simulated cases of 3
-    seeds and in 10% of those of 10. Its p-value takes Fisher's z of the correlations as normal
-    with variance 1 / (pairs - 3), and the slope of z weighted accordingly.
-    """
-    if not set.intersection(*(set(part["seed"]) for part in parts)):
-        raise AbsentError("no seed has all results that are compared")
-    whole = [part[np.isfinite(part["value"]) & np.isfinite(part["across"])] for part in parts]
-    seeds = sorted(set.intersection(*(set(part["seed"]) for part in whole)))
-    lost = len(set[int]().union(*(part["seed"] for part in parts))) - len(seeds)
-    paired = [part[part["seed"].isin(seeds)] for part in whole]
-    x = np.asarray(steps, dtype=float) - np.mean(steps)
-
-    def correlations(weights: np.ndarray) -> np.ndarray:
-        return np.stack([_correlations(part, seeds, weights) for part in paired], axis=1)
-
-    r = correlations(np.ones((1, len(seeds))))[0]
-    outcome = Outcome(
-        measured=float(r @ x / (x @ x)),
-        low=np.nan,
-        high=np.nan,
-        n=len(seeds),
-        state="open",
-        agrees=None,
-        chance=np.nan,
-        note=f"{lost} seeds left out, which not all sides have" if lost else "",
-    )
-    precision = np.array([len(part) - 3.0 for part in paired])
-    if len(seeds) < MINIMUM or not np.isfinite(outcome.measured) or precision.min() <= 0:
-        return outcome
-    draws = np.random.default_rng(0).multinomial(
-        len(seeds), np.full(len(seeds), 1 / len(seeds)), size=SAMPLES
-    )
-    low, high = np.nanquantile(correlations(draws) @ x / (x @ x), [0.025, 0.975])
-    outcome = replace(outcome, low=float(low), high=float(high))
-    centred = np.asarray(steps) - np.average(steps, weights=precision)
-    z = np.arctanh(np.clip(r, -1 + 1e-12, 1 - 1e-12))
-    score = float((precision * centred) @ z / np.sqrt(precision @ centred**2))
-    p = float(2 * norm.sf(abs(score)))
-    state = _state(outcome, 0.0, rule, published)
-    if rule.expect is None:
-        return replace(outcome, state=state, p=p)
-    return replace(
-        outcome,
-        state=state,
-        agrees=_SIDES[rule.expect]((p < SIGNIFICANT) * np.sign(score)),
-        chance=SIGNIFICANT / 2 if rule.expect in ("lower", "higher") else np.nan,
-        p=p,
-    )
-
-
-def _correlations(part: pd.DataFrame, seeds: Sequence[int], weights: np.ndarray) -> np.ndarray:
-    """Return Pearson's correlation of value and across under weights of the seeds.
-
-    Args:
-        part: The runs.
-        seeds: The seeds that weights are given for.
-        weights: How often each seed counts, [K, seeds].
-
-    Returns:
-        One correlation for each row of the weights, NaN where an input is constant.
-    """
-    a, b = (part[name].to_numpy(dtype=float) for name in ("value", "across"))
-    if not a.size or not np.ptp(a) or not np.ptp(b):
-        return np.full(len(weights), np.nan)
-    a, b = (a - a.mean()) / a.std(), (b - b.mean()) / b.std()
-    each = np.searchsorted(seeds, part["seed"])
-    sums = np.zeros((len(seeds), 6))
-    np.add.at(sums, each, np.stack([np.ones_like(a), a, b, a * a, b * b, a * b], axis=1))
-    n, mean_a, mean_b, squares_a, squares_b, products = (weights @ sums).T
-    mean_a, mean_b = mean_a / n, mean_b / n
-    variances = (squares_a / n - mean_a**2) * (squares_b / n - mean_b**2)
-    constant = variances <= 1e-12
-    found: np.ndarray = np.where(
-        constant,
-        np.nan,
-        (products / n - mean_a * mean_b) / np.sqrt(np.where(constant, 1, variances)),
-    )
-    return found
-
-
-def _count(rule: Count, evidence: Evidence, published: bool) -> Outcome:
-    rows = evidence.rows(rule.rule.a)
-    check_columns(rows, rule.rule.a.table, rule.each)
-    outcomes: list[Outcome] = []
-    for case in rows[list(rule.each)].drop_duplicates().to_dict("records"):
-        try:
-            outcomes.append(apply(_in_case(rule.rule, case, evidence), evidence, published))
-        except AbsentError:
-            continue
-    if not outcomes:
-        raise AbsentError(f"no {' and '.join(rule.each)} has both results that are compared")
-    cases, n = len(outcomes), min(outcome.n for outcome in outcomes)
-    needed = rule.needed(cases)
-    holds, fails = (sum(o.state == state for o in outcomes) for state in ("holds", "fails"))
-    state: State = "open"
-    if n >= MINIMUM:
-        stray = max(SIGNIFICANT, false_alarm_rate(n)) / 2
-        if holds >= needed:
-            state = "holds"
-        elif fails > cases - needed and binom.sf(fails - 1, cases, stray) <= stray:
-            state = "fails"
-    agree = [outcome.agrees for outcome in outcomes]
-    chance = float(np.mean([outcome.chance for outcome in outcomes]))
-    return Outcome(
-        measured=holds,
-        low=np.nan,
-        high=np.nan,
-        n=n,
-        state=state,
-        agrees=None if None in agree else sum(map(bool, agree)) >= needed,
-        chance=float(binom.sf(needed - 1, cases, chance)),
-        cases=cases,
-        note=f"of {cases} cases {holds} hold and {fails} fail; {needed} should hold",
-    )
-
-
-def _in_case(rule: Simple, case: Mapping[Any, Any], evidence: Evidence) -> Simple:
-    """Return the rule of a count, restricted to one of its cases."""
-    change = {"a": rule.a.model_copy(update={"where": {**rule.a.where, **case}})}
-    if isinstance(rule, TwoSided) and isinstance(rule.b, Rows):
-        known = {key: v for key, v in case.items() if key in evidence.tables.get(rule.b.table, ())}
-        change["b"] = rule.b.model_copy(update={"where": {**known, **rule.b.where}})
-    return rule.model_copy(update=change)

@@ -13,7 +13,7 @@ from gst.config.benchmarks import (
     PlannedRun,
     StabilityBenchmark,
 )
-from gst.datasets import DatasetSource
+from gst.datasets import BUILTIN, DatasetSource
 from gst.layout import Cohort, RunPath, percent_text
 from gst.recipe import Activations, Flatness, Frozen, Recipe
 
@@ -56,6 +56,12 @@ class _Settings(Frozen):
     """Weights that stay when nothing planned reads them any more. all: those of every run.
     needed: those of dense networks and of the stability study; a level, or its flatness, that is
     added later then trains all levels before it again. none: none."""
+    from_records: bool = False
+    """Make tables, figures, verdicts and report of what runs and measurements left in `results`,
+    whatever changed since. Nothing is trained or measured, and no weights are needed. A dataset
+    whose examples are shown is prepared again where it is missing."""
+    archive_weights: bool = False
+    """Whether the archive of the study holds the weights of its networks, too."""
     datasets: dict[Name, DatasetSource] = Field(default_factory=dict)
     """Sources of your own datasets, by name, beside the built-in ones."""
 
@@ -109,3 +115,13 @@ class Study(_Settings):
             if isinstance(benchmark, StabilityBenchmark) and benchmark.activations
             for run in benchmark.runs(name)
         ]
+
+    def written_out(self) -> dict[str, Any]:
+        """Return what a file of this study can hold: every value, none by default."""
+        values = self.model_dump(mode="json", exclude={"from_records"})
+        values["datasets"] = {
+            name: source
+            for name, source in values["datasets"].items()
+            if self.datasets[name] != BUILTIN.get(name)
+        }
+        return values
