@@ -17,7 +17,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
@@ -120,7 +120,7 @@ class Server:
     folder: Path
     told: IO[str]
     tells: IO[str]
-    number: int = field(default=0)
+    number: int = 0
 
     def start(self, given: dict[str, Any], last: int = 0, when: str = "after") -> Process:
         """Start a process; it kills itself at its move number `last`."""
@@ -227,9 +227,13 @@ class Work:
         return read_json(file) if file.suffix == ".json" else read_npz(file, {})[1]
 
     def checkpoints(self, name: str) -> list[Path]:
-        """Return all files below the folder of the checkpoints."""
+        """Return all that is in the folder of the checkpoints."""
         folder = self.place / f"{name}-checkpoints"
         return list(folder.iterdir()) if folder.exists() else []
+
+    def resumable(self, name: str) -> bool:
+        """Return whether there is a checkpoint that was written whole."""
+        return any(file.suffix == ".safetensors" for file in self.checkpoints(name))
 
 
 @pytest.fixture
@@ -255,10 +259,9 @@ def work(
 
     def make(kind: str, epochs: int = 8) -> Work:
         settings = dict(KINDS[kind])
-        job = {name: settings.pop(name) for name in ("networks",) if name in settings}
-        network, training = (
+        job, network, training = (
             {name: settings.pop(name) for name in names if name in settings}
-            for names in (("width", "dropout"), ("augment", "precision"))
+            for names in (("networks",), ("width", "dropout"), ("augment", "precision"))
         )
         made = recipe(training={"epochs": epochs, "batch_size": 16, **training}, **settings)
         made = made.model_copy(update={"network": made.network.model_copy(update=network)})
@@ -280,9 +283,7 @@ def disturbed(
         process = server.start(request)
         processes.append(process)
         if len(processes) <= kills:
-            while not (process.executed() and made.checkpoints(name)):
-                if made.last(name).exists():
-                    break
+            while not ((process.executed() and made.resumable(name)) or made.last(name).exists()):
                 time.sleep(0.001)
             time.sleep(draw.random() * seconds)
             with suppress(ProcessLookupError):
