@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -99,6 +103,77 @@ def test_a_failed_write_keeps_the_old_file_and_nothing_else(tmp_path: Path) -> N
     with pytest.raises(ZeroDivisionError), artifacts.atomic(path) as temporary:
         temporary.write_text(f"half{1 / 0}")
     assert artifacts.read_json(path) == {"x": 1}
+    assert list(tmp_path.iterdir()) == [path]
+
+
+FULL_DISK = """
+import errno, resource, signal, sys
+import numpy as np, pandas as pd
+from pathlib import Path
+from gst import artifacts
+
+folder = Path(sys.argv[1])
+big = np.random.default_rng(0).random(100_000)
+writers = {
+    "a.npz": lambda path, x: artifacts.write_npz(path, {"x": x}, {}),
+    "a.safetensors": lambda path, x: artifacts.write_weights(path, {"x": x}, {}),
+    "a.parquet": lambda path, x: artifacts.write_table(path, pd.DataFrame({"x": x})),
+    "a.csv": lambda path, x: artifacts.write_table(path, pd.DataFrame({"x": x})),
+    "a.json": lambda path, x: artifacts.write_json(path, {"x": x.tolist()}),
+}
+for name, write in writers.items():
+    write(folder / name, big[:10])
+before = {path.name: path.read_bytes() for path in folder.iterdir()}
+if sys.argv[2] == "limit":
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
+for name, write in writers.items():
+    try:
+        write(folder / name, big)
+    except OSError as error:
+        assert error.errno == errno.ENOSPC, error
+        assert "make room and run the job again" in str(error) and name in str(error), error
+    else:
+        raise AssertionError(f"{name} was written")
+assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+"""
+
+
+@pytest.mark.parametrize("disk", ["limit", "full"])
+def test_a_full_disk_is_named_and_leaves_no_half_file(disk: str, tmp_path: Path) -> None:
+    """By a limit on the size of files; on a disk of 256 kB too, where one can be mounted."""
+    if disk == "full":
+        mount = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(tmp_path)]
+        if os.getuid() or subprocess.run(mount, check=False).returncode:
+            pytest.skip("only root may mount a small disk")
+    try:
+        command = [sys.executable, "-W", "error", "-c", FULL_DISK, str(tmp_path), disk]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    finally:
+        if disk == "full":
+            subprocess.run(["umount", str(tmp_path)], check=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_what_a_killed_writer_left_goes_and_what_a_living_one_writes_stays(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    code = f"""
+import os, signal
+from gst.artifacts import atomic
+with atomic({str(path)!r}) as temporary:
+    temporary.write_text("half")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    done = subprocess.run([sys.executable, "-c", code], check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert len(list(tmp_path.iterdir())) == 1 and not path.exists()
+    with artifacts.atomic(path) as temporary:
+        assert [temporary.parent] == list(tmp_path.iterdir())
+        temporary.write_text("{}")
+        artifacts.write_json(path, {"x": 1})
+        artifacts.remove(path)
+        assert [temporary.parent] == list(tmp_path.iterdir())
+    assert artifacts.read_json(path) == {}
     assert list(tmp_path.iterdir()) == [path]
 
 

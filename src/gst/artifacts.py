@@ -7,13 +7,16 @@ fault when something is damaged or is not what it should be.
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import json
 import os
-import tempfile
+import shutil
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -28,6 +31,9 @@ from gst.recipe import Recipe
 
 Meta = dict[str, Any]
 
+_SUFFIX, _LOCK = ".part", "lock"
+"""Of a writer's temporary folder: the end of its name, and the file that the writer locks."""
+
 
 class ArtifactError(ValueError):
     """A file is missing, damaged, or not what its reader expects."""
@@ -35,26 +41,66 @@ class ArtifactError(ValueError):
 
 @contextmanager
 def atomic(path: str | Path) -> Iterator[Path]:
-    """Give a temporary path beside `path`, renamed to it when the block ends well.
+    """Give a temporary path near `path`, renamed to it when the block ends well.
 
     Raises:
-        OSError: If the folder cannot be made or the disk is full; no partial file stays.
+        OSError: If the folder cannot be made or the disk is full; no partial file stays, and what
+            was at `path` before stays as it was.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-    os.close(handle)
-    temporary = Path(name)
     try:
-        yield temporary
-        with temporary.open("rb") as written:
-            os.fsync(written.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _remove_abandoned(path)
+        with (
+            TemporaryDirectory(_SUFFIX, _prefix(path), path.parent) as folder,
+            Path(folder, _LOCK).open("w") as lock,
+        ):
+            with suppress(OSError):  # Some file systems have no locks.
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            temporary = Path(folder, path.name)
+            yield temporary
+            with temporary.open("rb") as written:
+                os.fsync(written.fileno())
+            umask = os.umask(0)
+            os.umask(umask)
+            temporary.chmod(0o666 & ~umask)
+            temporary.replace(path)
+    except (OSError, SafetensorError) as error:
+        if not _is_full(error):
+            raise
+        raise OSError(
+            errno.ENOSPC,
+            "the disk is full, or your share of it: nothing was written here, what was there "
+            "before is whole; make room and run the job again",
+            str(path),
+        ) from error
+
+
+def remove(path: str | Path) -> None:
+    """Delete a file, if it is there, and what writers of it left that were killed."""
+    path = Path(path)
+    path.unlink(missing_ok=True)
+    _remove_abandoned(path)
+
+
+def _prefix(path: Path) -> str:
+    return f".{path.name}."
+
+
+def _remove_abandoned(path: Path) -> None:
+    """Delete temporary folders of a file's writers that were killed; a living one holds a lock."""
+    for folder in path.parent.glob(f"{_prefix(path)}*{_SUFFIX}"):
+        with suppress(OSError), Path(folder, _LOCK).open("r+") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(folder)
+
+
+def _is_full(error: Exception) -> bool:
+    """Whether a disk, a quota or a limit on the size of files stopped a writer."""
+    codes = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    return getattr(error, "errno", None) in codes or any(
+        f"(os error {code})" in str(error) for code in codes
+    )
 
 
 @contextmanager

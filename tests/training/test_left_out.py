@@ -116,8 +116,12 @@ def test_a_checkpoint_of_other_examples_is_not_used(
 ) -> None:
     left = mark(90, [0, 1], [2, 3])
     state = TrainingState(leaving_out, (0, 1), 3, (1, 8, 8), 88, "cpu")  # type: ignore[arg-type]
-    Checkpoint(tmp_path / "kept.safetensors", "c0de", left).save(state)
-    assert Checkpoint(tmp_path / "kept.safetensors", "c0de", left).resume(state)
     other = mark(90, [0, 1], [2, 4])
-    assert not Checkpoint(tmp_path / "kept.safetensors", "c0de", other).resume(state)
-    assert "other seeds, examples or code" in capsys.readouterr().err
+    path = tmp_path / "kept.safetensors"
+    kept, same, changed = (
+        Checkpoint(path, "c0de", {"left_out": {"left_out": rows}}) for rows in (left, left, other)
+    )
+    kept.save(state)
+    assert same.resume(state)
+    assert not changed.resume(state)
+    assert "of another run, left_out differ" in capsys.readouterr().err

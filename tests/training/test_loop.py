@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 
 from gst.artifacts import ArtifactError, read_json, read_npz, read_weights
 from gst.data.loaded import Dataset, LabelDraw
@@ -215,37 +214,6 @@ def test_stopped_and_resumed_is_undisturbed(
     rows = [pd.read_parquet(f / "epochs.parquet").drop(columns="seconds") for f in
             (whole, parts.folder)]  # fmt: skip
     pd.testing.assert_frame_equal(*rows, check_exact=True)
-
-
-@pytest.mark.parametrize(
-    "damage", ["truncated", "garbage", "other code", "other recipe", "other seeds"]
-)
-def test_a_checkpoint_that_does_not_fit_is_not_used(
-    damage: str,
-    recipe: Callable[..., Recipe],
-    job: Callable[..., Job],
-    dataset: Dataset,
-    labels: LabelDraw,
-    capfd: pytest.CaptureFixture[str],
-) -> None:
-    made = job(recipe(), "run")
-    state = loop.TrainingState(
-        recipe(training={"epochs": 4 if damage == "other recipe" else 3}),
-        (0, 2) if damage == "other seeds" else (0, 1),
-        3,
-        dataset.shape,
-        90,
-        torch.device("cpu"),
-    )
-    Checkpoint(made.checkpoint, "else" if damage == "other code" else "c0de").save(state)
-    whole = made.checkpoint.read_bytes()
-    if damage == "truncated":
-        made.checkpoint.write_bytes(whole[: len(whole) // 2])
-    if damage == "garbage":
-        made.checkpoint.write_bytes(b"\0" * 100)
-    run(made, dataset, labels)
-    assert "starting afresh, checkpoint not used" in capfd.readouterr().err
-    assert (made.folder / "run.json").exists()
 
 
 @pytest.mark.parametrize("fault", ["recipe", "seeds", "labels", "missing", "none", "early"])

@@ -22,7 +22,7 @@ from gst.artifacts import ArtifactError, read_json, read_npz, read_weights
 from gst.data.loaded import Dataset, LabelDraw, load
 from gst.data.prepare import prepare
 from gst.datasets import Folders, ImageNet, Subset
-from gst.measures.influence import score_examples
+from gst.measures.influence import Scoring, score_examples
 from gst.randomness import key
 from gst.recipe import Recipe
 from gst.training.data import load_data
@@ -223,11 +223,19 @@ def test_an_epoch_is_of_the_examples_that_are_not_left_out(dataset: Dataset) -> 
 def test_el2n_scores_are_those_of_networks_alone(dataset: Dataset, tmp_path: Path) -> None:
     recipe = Recipe.parse(json.dumps(RECIPE | {"training": RECIPE["training"] | {"epochs": 1}}))
     labels = LabelDraw(dataset.train.labels[None], dataset.train.labels[None] < 0, (0,))
-    cpu = torch.device("cpu")
-    scores = score_examples(recipe, 2, dataset, labels, cpu, tmp_path, "c0de")
-    assert scores.shape == (1, 2, TRAIN) and not list(tmp_path.iterdir())
+    found = []
+    for networks in (2, 1):
+        file = tmp_path / f"{networks}.npz"
+        cpu = torch.device("cpu")
+        job = Scoring(recipe, networks, file, tmp_path / "checkpoints", "c0de", cpu)
+        score_examples(job, dataset, labels)
+        assert not list(job.checkpoints.iterdir())
+        arrays, meta = read_npz(file, {"scores": ("f", 3), "seeds": ("i", 1)})
+        assert meta["pieces"] == 1 and meta["code"] == "c0de" and meta["seconds"] > 0
+        found.append(arrays["scores"])
+    scores, again = found
+    assert scores.shape == (1, 2, TRAIN)
     assert (scores > 0).all() and (scores[0, 0] != scores[0, 1]).all()
-    again = score_examples(recipe, 1, dataset, labels, cpu, tmp_path, "c0de")
     np.testing.assert_array_equal(again[0, 0], scores[0, 0])
 
 
@@ -304,8 +312,7 @@ def test_evaluating_in_bf16_is_near_float32(dataset: Dataset) -> None:
 
 
 def test_the_place_that_launchers_state() -> None:
-    srun = {"SLURM_PROCID": "5", "SLURM_STEP_NUM_TASKS": "8", "SLURM_LOCALID": "1"}
-    assert place(srun) == Processes(5, 8, 1)
-    assert place({"RANK": "1", "WORLD_SIZE": "2", "LOCAL_RANK": "1"}) == Processes(1, 2, 1)
-    assert place({"SLURM_PROCID": "0", "SLURM_STEP_NUM_TASKS": "1", "SLURM_LOCALID": "0"}) is None
+    assert place({"SLURM_PROCID": "5", "SLURM_STEP_NUM_TASKS": "8"}) == Processes(5, 8)
+    assert place({"RANK": "1", "WORLD_SIZE": "2"}) == Processes(1, 2)
+    assert place({"SLURM_PROCID": "0", "SLURM_STEP_NUM_TASKS": "1"}) is None
     assert place({}) is None

@@ -11,13 +11,17 @@ with logged(snakemake.log[0], threads=snakemake.threads):
     from gst.measures.activations import measure_activations
     from gst.recipe import Activations, Recipe
     from gst.training.hardware import device
+    from gst.training.usage import Usage
 
+    where = device(snakemake.resources.get("gpu", 0))
+    usage = Usage(where)
     arrays, meta = measure_activations(
         Path(snakemake.input.weights),
         load(Path(snakemake.input.info).parent),
         Recipe.parse(snakemake.params.recipe),
         Activations.parse(snakemake.params.activations),
         Cohort.parse(snakemake.wildcards.cohort).seeds,
-        device(snakemake.resources.get("gpu", 0)),
+        where,
     )
+    meta |= {"code": snakemake.params.code, **usage.record()}
     write_npz(snakemake.output.activations, arrays, meta)

@@ -5,12 +5,9 @@ from _job import logged
 with logged(snakemake.log[0], threads=snakemake.threads):
     from pathlib import Path
 
-    import numpy as np
-
-    from gst.artifacts import write_npz
     from gst.data.loaded import load, load_labels
-    from gst.measures.influence import over_networks, score_examples
-    from gst.recipe import Recipe, jsonable
+    from gst.measures.influence import Scoring, score_examples
+    from gst.recipe import Recipe
     from gst.training.hardware import device
     from gst.training.processes import join, launch, launched, leave
 
@@ -19,23 +16,15 @@ with logged(snakemake.log[0], threads=snakemake.threads):
     if dataset.stream and gpus > 1 and not launched():
         launch(snakemake.resources.get("mpi"), gpus)
     processes = join()
-    recipe = Recipe.parse(snakemake.params.recipe)
-    labels = load_labels(snakemake.input.labels)
-    networks = int(snakemake.params.networks)
-    scores = score_examples(
-        recipe,
-        networks,
-        dataset,
-        labels,
-        device(gpus),
-        Path(snakemake.params.checkpoints, Path(snakemake.output.scores).stem),
-        snakemake.params.code,
-        processes,
+    scores = Path(snakemake.output.scores)
+    job = Scoring(
+        recipe=Recipe.parse(snakemake.params.recipe),
+        networks=int(snakemake.params.networks),
+        file=scores,
+        checkpoints=Path(snakemake.params.checkpoints, scores.stem),
+        code=snakemake.params.code,
+        device=device(gpus),
+        processes=processes,
     )
-    if not processes.rank:
-        write_npz(
-            snakemake.output.scores,
-            {"scores": scores, **over_networks(scores), "seeds": np.array(labels.seeds)},
-            {"recipe": jsonable(recipe), "networks": networks, "epoch": recipe.training.epochs},
-        )
+    score_examples(job, dataset, load_labels(snakemake.input.labels))
     leave()

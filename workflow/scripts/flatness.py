@@ -11,7 +11,10 @@ with logged(snakemake.log[0], threads=snakemake.threads):
     from gst.measures.flatness.cohort import measure_cohort
     from gst.recipe import Flatness, Recipe
     from gst.training.hardware import device
+    from gst.training.usage import Usage
 
+    where = device(snakemake.resources.get("gpu", 0))
+    usage = Usage(where)
     recipe = Recipe.parse(snakemake.params.recipe)
     settings = Flatness.parse(snakemake.params.flatness)
     weights = Path(snakemake.input.weights)
@@ -23,7 +26,8 @@ with logged(snakemake.log[0], threads=snakemake.threads):
         load_labels(snakemake.input.labels),
         recipe,
         settings,
-        device(snakemake.resources.get("gpu", 0)),
+        where,
     )
+    record["meta"] |= {"code": snakemake.params.code, **usage.record()}
     write_npz(snakemake.output.spectrum, spectra, {"seeds": record["seeds"], **record["meta"]})
     write_json(snakemake.output.flatness, record)

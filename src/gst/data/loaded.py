@@ -43,6 +43,14 @@ class Dataset:
         channels, height, width = self.train.images.shape[1:]
         return channels, height, width
 
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return all that was read of its splits, by name."""
+        return {
+            f"{name} {part}": getattr(split, part)
+            for name, split in (("train", self.train), ("test", self.test))
+            for part in ("images", "labels")
+        }
+
 
 @dataclass(frozen=True)
 class LabelDraw:

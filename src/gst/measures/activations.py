@@ -82,8 +82,6 @@ def measure_activations(
         "layers": [layer.conv for layer in layers],
         "examples": len(images),
         "recipe": jsonable(recipe),
-        "device": str(device),
-        "threads": torch.get_num_threads(),
     }
 
 

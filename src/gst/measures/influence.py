@@ -3,88 +3,126 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from gst.artifacts import write_npz
 from gst.data.loaded import Dataset, LabelDraw
 from gst.measures.el2n import el2n
 from gst.randomness import key
-from gst.recipe import Recipe
+from gst.recipe import Recipe, jsonable
 from gst.training import interventions
-from gst.training.checkpoint import Checkpoint
+from gst.training.checkpoint import EVERY, Checkpoint
 from gst.training.data import load_data
 from gst.training.evaluate import logits
 from gst.training.loop import Row, TrainingState, train
 from gst.training.processes import ALONE, Processes
+from gst.training.usage import Usage
 
 
-def score_examples(
-    recipe: Recipe,
-    networks: int,
-    dataset: Dataset,
-    labels: LabelDraw,
-    device: torch.device,
-    checkpoints: Path,
-    code: str,
-    processes: Processes = ALONE,
-) -> np.ndarray:
-    """Score the training examples of every label draw with networks of its own.
+@dataclass(frozen=True)
+class Scoring:
+    """One scoring of a data set's examples, and where it runs.
+
+    Attributes:
+        recipe: Dense training, up to the epoch at which scores are taken.
+        networks: Independent networks a label draw, K.
+        file: Where the scores go.
+        checkpoints: Folder of the files to resume from.
+        code: Fingerprint of the code, for the record.
+        device: Where to train.
+        checkpoint_every: Seconds between two checkpoints.
+        processes: Those that train together; the first writes.
+    """
+
+    recipe: Recipe
+    networks: int
+    file: Path
+    checkpoints: Path
+    code: str
+    device: torch.device
+    checkpoint_every: float = EVERY
+    processes: Processes = ALONE
+
+
+def score_examples(job: Scoring, dataset: Dataset, labels: LabelDraw) -> None:
+    """Score the training examples of every label draw with networks of its own; write the scores.
 
     All networks of all draws train as one cohort, each on the labels of its draw; on a streamed
     dataset one after the other, since each decodes and holds batches of its own.
 
+    The file holds, for R draws, K networks and N examples, the scores float32 [R, K, N]: the error
+    of images not augmented, in evaluation mode, against the labels trained on (Paul et al. 2021;
+    regularization study, section 3); what `over_networks` returns; and the draws' seeds.
+
     Args:
-        recipe: Dense training, up to the epoch at which scores are taken.
-        networks: Independent networks a draw, K.
+        job: What to do.
         dataset: The examples.
         labels: The draws, one a replicate, [R, N].
-        device: Where to train.
-        checkpoints: Folder of the files to resume from.
-        code: Fingerprint of the code; checkpoints of other code are not used.
-        processes: Those that train together.
-
-    Returns:
-        Scores float32 [R, K, N]: the error of images not augmented, in evaluation mode,
-        against the labels trained on (Paul et al. 2021; regularization study, section 3).
 
     Raises:
         Interrupted: If the process was asked to stop; checkpoints are left.
+        OSError: If the disk is full; the last checkpoints are left.
     """
-    seeds = [key(s, "el2n", k) for s in labels.seeds for k in range(networks)]
-    repeated = labels.labels.repeat(networks, axis=0)
+    usage = Usage(job.device, job.processes)
+    seeds = [key(s, "el2n", k) for s in labels.seeds for k in range(job.networks)]
+    repeated = labels.labels.repeat(job.networks, axis=0)
     alone = range(len(seeds)) if dataset.stream else [slice(None)]
     groups = [slice(one, one + 1) if isinstance(one, int) else one for one in alone]
     files = [
-        Checkpoint(checkpoints / f"{number}.safetensors", code, processes=processes)
-        for number in range(len(groups))
+        Checkpoint(
+            job.checkpoints / f"{number}.safetensors",
+            job.code,
+            {"data": dataset.arrays() | {"labels": repeated[own]}},
+            every=job.checkpoint_every,
+            usage=usage,
+            processes=job.processes,
+        )
+        for number, own in enumerate(groups)
     ]
-    scores = [
-        _scores(recipe, seeds[own], dataset, repeated[own], device, file)
+    found = [
+        _scores(job, seeds[own], dataset, repeated[own], file)
         for own, file in zip(groups, files, strict=True)
     ]
-    if not processes.rank:
-        for file in files:
-            file.remove()
-    return np.concatenate(scores).reshape(len(labels.seeds), networks, -1)
+    used = usage.record()
+    if job.processes.rank:
+        return
+    scores = np.concatenate(found).reshape(len(labels.seeds), job.networks, -1)
+    write_npz(
+        job.file,
+        {"scores": scores, **over_networks(scores), "seeds": np.array(labels.seeds)},
+        {
+            "recipe": jsonable(job.recipe),
+            "networks": job.networks,
+            "epoch": job.recipe.training.epochs,
+            "code": job.code,
+            **used,
+        },
+    )
+    for file in files:
+        file.remove()
 
 
 def _scores(
-    recipe: Recipe,
+    job: Scoring,
     seeds: Sequence[int],
     dataset: Dataset,
     labels: np.ndarray,
-    device: torch.device,
     checkpoint: Checkpoint,
 ) -> np.ndarray:
     """Train one cohort and return its scores, [R, N]; its checkpoint stays, at its end."""
-    data = load_data(dataset, labels, recipe.training, device, checkpoint.processes)
-    state = TrainingState(recipe, seeds, len(dataset.classes), dataset.shape, data.trained, device)
+    recipe = job.recipe
+    data = load_data(dataset, labels, recipe.training, job.device, job.processes)
+    state = TrainingState(
+        recipe, seeds, len(dataset.classes), dataset.shape, data.trained, job.device
+    )
 
     def progress(rows: list[Row]) -> None:
-        if checkpoint.processes.rank:
+        if job.processes.rank:
             return
         loss = sum(row["train_loss"] for row in rows) / len(rows)
         print(f"epoch {rows[0]['epoch']}/{recipe.training.epochs}  train loss {loss:.4f}")

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import numpy as np
 import torch
 
-from gst.artifacts import ArtifactError, read_weights, write_weights
+from gst.artifacts import ArtifactError, read_weights, remove, write_weights
 from gst.training.loop import TrainingState
 from gst.training.processes import ALONE, Processes
+from gst.training.usage import Usage
+
+EVERY = 60.0
+"""Seconds between two checkpoints of a run."""
 
 
 class Interrupted(RuntimeError):
@@ -57,9 +63,11 @@ class Checkpoint:
     Args:
         path: The file.
         code: Fingerprint of the code; a checkpoint of other code is not used.
-        left_out: Which examples are not trained on, bool [R, N]; a checkpoint of others is not
+        inputs: Arrays that the run is made of beside its recipe and seeds, such as images, labels
+            and the weights that it starts from, in named groups; a checkpoint of others is not
             used.
         every: Seconds between two checkpoints.
+        usage: What the run uses, over all pieces in which it runs.
         processes: Those that train together. All pause after the same step, and the first writes.
     """
 
@@ -67,12 +75,15 @@ class Checkpoint:
         self,
         path: Path,
         code: str,
-        left_out: np.ndarray | None = None,
-        every: float = 60.0,
+        inputs: Mapping[str, Mapping[str, np.ndarray]] | None = None,
+        *,
+        every: float = EVERY,
+        usage: Usage | None = None,
         processes: Processes = ALONE,
     ) -> None:
         self.path, self.code, self.every, self.processes = path, code, every, processes
-        self.left_out = None if left_out is None else sha256(left_out.tobytes()).hexdigest()
+        self.inputs = {name: _digest(arrays) for name, arrays in (inputs or {}).items()}
+        self.usage = usage or Usage(processes=processes)
         self.stop = StopRequest()
         self._written = time.monotonic()
 
@@ -81,7 +92,7 @@ class Checkpoint:
             "recipe": state.recipe.canonical(),
             "seeds": list(state.seeds),
             "code": self.code,
-            "left_out": self.left_out,
+            **self.inputs,
         }
 
     def pause(self, state: TrainingState) -> None:
@@ -104,8 +115,13 @@ class Checkpoint:
             self.save(state)
 
     def save(self, state: TrainingState) -> None:
-        """Write the state, which all processes hold alike."""
+        """Write the state, which all processes hold alike.
+
+        Raises:
+            OSError: If the disk is full; the checkpoint before this one stays.
+        """
         self._written = time.monotonic()
+        used = self.usage.so_far()
         if self.processes.rank:
             return
         arrays = state.arrays()
@@ -122,13 +138,19 @@ class Checkpoint:
             "step": state.step,
             "steps": state.optimiser.steps,
             "rows": state.rows,
+            "used": used,
         }
-        write_weights(self.path, arrays, {"key": self._key(state), "position": position})
+        meta = {
+            "key": self._key(state),
+            "position": position,
+            "checksum": _digest(arrays, position),
+        }
+        write_weights(self.path, arrays, meta)
 
     def resume(self, state: TrainingState) -> bool:
         """Take the state of the checkpoint, if there is one that fits.
 
-        A checkpoint of another recipe, other seeds, examples or code, or a damaged one, is left
+        A checkpoint of another recipe, other seeds, code or inputs, or a damaged one, is left
         unused with a message.
 
         Returns:
@@ -151,12 +173,7 @@ class Checkpoint:
         if not self.path.exists():
             return False
         try:
-            arrays, meta = read_weights(self.path)
-            if meta.get("key") != self._key(state):
-                raise ArtifactError(
-                    f"{self.path}: of another recipe, other seeds, examples or code"
-                )
-            position = meta["position"]
+            arrays, position = self._read(self._key(state))
         except ArtifactError as error:
             print(f"starting afresh, checkpoint not used: {error}", file=sys.stderr)
             return False
@@ -179,9 +196,31 @@ class Checkpoint:
             state.snapshots.setdefault(int(epoch), {})[rest] = array
         state.epoch, state.step = position["epoch"], position["step"]
         state.optimiser.steps, state.rows = position["steps"], position["rows"]
+        self.usage.go_on_from(position["used"])
         print(f"going on from epoch {state.epoch}, step {state.step}", file=sys.stderr)
         return True
 
+    def _read(self, key: dict[str, object]) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """Return the arrays and the position of the file, which must be whole and have this key."""
+        arrays, meta = read_weights(self.path)
+        found, position = meta.get("key", {}), meta.get("position", {})
+        if found != key:
+            other = [name for name in {**found, **key} if found.get(name) != key.get(name)]
+            raise ArtifactError(f"{self.path}: of another run, {', '.join(other)} differ")
+        if meta.get("checksum") != _digest(arrays, position):
+            raise ArtifactError(f"{self.path}: damaged, its checksum does not fit its content")
+        return arrays, position
+
     def remove(self) -> None:
         """Delete the file, once the run's results are written."""
-        self.path.unlink(missing_ok=True)
+        remove(self.path)
+
+
+def _digest(arrays: Mapping[str, np.ndarray], position: object = None) -> str:
+    """Return a checksum of named arrays, and of plain values."""
+    digest = sha256(json.dumps(position, sort_keys=True).encode())
+    for name in sorted(arrays):
+        array = np.ascontiguousarray(arrays[name])
+        digest.update(f"{name} {array.dtype} {array.shape} ".encode())
+        digest.update(array.data)
+    return digest.hexdigest()

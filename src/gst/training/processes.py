@@ -26,8 +26,6 @@ class Processes:
 
     rank: int = 0
     size: int = 1
-    local: int = 0
-    """Its number on its own machine, which is that of its GPU."""
 
     def share(self, n: int) -> slice:
         """Return this process's part of n things; the parts differ by one at most."""
@@ -61,18 +59,23 @@ class Processes:
         dist.all_reduce(found, dist.ReduceOp.MAX)
         return found.tolist()
 
+    def total(self, number: float) -> float:
+        """Return the sum of a number over all processes, without use of the GPU."""
+        if self.size == 1:
+            return number
+        found = torch.tensor(number, dtype=torch.float64)
+        dist.all_reduce(found)
+        return found.item()
+
 
 ALONE = Processes()
 
 
 def place(environment: Mapping[str, str]) -> Processes | None:
     """Return the place that torchrun's or srun's variables state; None if neither launched us."""
-    for rank, size, local in (
-        ("RANK", "WORLD_SIZE", "LOCAL_RANK"),
-        ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_LOCALID"),
-    ):
+    for rank, size in (("RANK", "WORLD_SIZE"), ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS")):
         if rank in environment and int(environment.get(size, 1)) > 1:
-            return Processes(*(int(environment[name]) for name in (rank, size, local)))
+            return Processes(int(environment[rank]), int(environment[size]))
     return None
 
 
@@ -89,8 +92,6 @@ def join() -> Processes:
         os.environ["MASTER_ADDR"] = _first_host(os.environ["SLURM_STEP_NODELIST"])
         first, number = PORTS
         os.environ["MASTER_PORT"] = str(first + int(os.environ["SLURM_JOB_ID"]) % number)
-    if torch.cuda.is_available():
-        torch.cuda.set_device(found.local % torch.cuda.device_count())
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
     dist.init_process_group(backend, rank=found.rank, world_size=found.size)
     return found

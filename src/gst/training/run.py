@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import resource
 import sys
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,7 +14,7 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from gst import models, provenance
+from gst import models
 from gst.artifacts import (
     ArtifactError,
     read_npz,
@@ -32,12 +29,13 @@ from gst.layout import snapshot_name
 from gst.pruning.size import parameters_left
 from gst.recipe import LeaveOut, Network, Recipe, jsonable
 from gst.training import interventions
-from gst.training.checkpoint import Checkpoint
+from gst.training.checkpoint import EVERY, Checkpoint
 from gst.training.cohort import prunable
 from gst.training.data import load_data
 from gst.training.evaluate import evaluate
 from gst.training.loop import Data, Row, TrainingState, train
 from gst.training.processes import ALONE, Processes
+from gst.training.usage import Usage
 
 
 @dataclass(frozen=True)
@@ -54,6 +52,7 @@ class Job:
         start: weights.safetensors of the level before, for levels after level 0.
         early: weights.safetensors of the network that the recipe rewinds to, if it is trained.
         left_out: File that lists the examples that the recipe leaves out, if it does.
+        checkpoint_every: Seconds between two checkpoints.
         processes: Those that train together; the first writes.
     """
 
@@ -66,6 +65,7 @@ class Job:
     start: Path | None = None
     early: Path | None = None
     left_out: Path | None = None
+    checkpoint_every: float = EVERY
     processes: Processes = ALONE
 
 
@@ -77,8 +77,9 @@ def run(job: Job, dataset: Dataset, labels: LabelDraw) -> None:
             other seeds, the labels were drawn for others, or the examples to leave out are not
             those of the recipe and of the seeds.
         Interrupted: If the process was asked to stop; a checkpoint is left.
+        OSError: If the disk is full; the last checkpoint is left.
     """
-    started, clock, first = datetime.now(UTC), time.perf_counter(), job.processes.rank == 0
+    usage, first = Usage(job.device, job.processes), not job.processes.rank
     if list(labels.seeds) != list(job.seeds):
         raise ArtifactError(
             f"the labels were drawn for the seeds {list(labels.seeds)}, not {list(job.seeds)}"
@@ -92,13 +93,26 @@ def run(job: Job, dataset: Dataset, labels: LabelDraw) -> None:
     state = TrainingState(
         job.recipe, job.seeds, len(dataset.classes), dataset.shape, data.trained, job.device
     )
-    checkpoint = Checkpoint(job.checkpoint, job.code, left_out, processes=job.processes)
+    before = job.recipe.previous()
+    start = _read_start(job.start, before, job.seeds) if before else {}
     rewound = _rewound(job, state)
+    checkpoint = Checkpoint(
+        job.checkpoint,
+        job.code,
+        {
+            "data": dataset.arrays() | {"labels": labels.labels},
+            "left_out": {} if left_out is None else {"left_out": left_out},
+            "start": start,
+            "rewound": rewound or {},
+        },
+        every=job.checkpoint_every,
+        usage=usage,
+        processes=job.processes,
+    )
     with checkpoint.stop.listening():
-        before = job.recipe.previous()
         if not checkpoint.resume(state) and before:
-            state.load_arrays(_read_start(job.start, before, job.seeds))
-        first_step = time.perf_counter() - clock
+            state.load_arrays(start)
+        first_step = usage.seconds()
         train(
             state,
             data,
@@ -108,20 +122,13 @@ def run(job: Job, dataset: Dataset, labels: LabelDraw) -> None:
             progress=_progress(job.recipe) if first else lambda rows: None,
         )
     measured = _measure_examples(state, data)
-    if not first:
-        return
     if left_out is not None:
         measured["left_out"] = left_out
+    used = usage.record()
+    if not first:
+        return
     _write(job, state, measured)
-    _write_record(
-        job,
-        state,
-        dataset,
-        started=started.isoformat(timespec="seconds"),
-        seconds=round(time.perf_counter() - clock, 3),
-        seconds_to_first_step=round(first_step, 3),
-        steps=state.steps_an_epoch * (job.recipe.training.epochs - job.recipe.first_epoch),
-    )
+    _write_record(job, state, dataset, seconds_to_first_step=round(first_step, 3), **used)
     checkpoint.remove()
 
 
@@ -218,7 +225,7 @@ def _write(job: Job, state: TrainingState, measured: dict[str, np.ndarray]) -> N
     )
 
 
-def _write_record(job: Job, state: TrainingState, dataset: Dataset, **times: Any) -> None:
+def _write_record(job: Job, state: TrainingState, dataset: Dataset, **used: Any) -> None:
     module = state.cohort.modules[0]
     total = sum(state.cohort.weights[name][0].numel() for name in state.prunable)
     full = job.recipe.network.model_copy(update={"width": 1.0})
@@ -233,12 +240,6 @@ def _write_record(job: Job, state: TrainingState, dataset: Dataset, **times: Any
     finite = torch.stack(
         [weight.flatten(1).isfinite().all(1) for weight in state.cohort.weights.values()]
     ).all(0)
-    gpu = torch.cuda.get_device_name(job.device) if job.device.type == "cuda" else None
-    peak = (
-        torch.cuda.max_memory_allocated(job.device) / 2**20
-        if gpu
-        else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    )
     write_json(
         job.folder / "run.json",
         {
@@ -254,13 +255,8 @@ def _write_record(job: Job, state: TrainingState, dataset: Dataset, **times: Any
             "density": [n / total for n in remaining],
             "weights_remaining": [n / reference for n in remaining],
             "epochs_spent": job.recipe.epochs_spent,
-            "peak_memory_mb": round(peak, 1),
-            "energy_joules": None,
-            "threads": torch.get_num_threads(),
-            "processes": job.processes.size,
-            "device": str(job.device),
-            **times,
-            **provenance.environment(gpu),
+            "steps": state.steps_an_epoch * (job.recipe.training.epochs - job.recipe.first_epoch),
+            **used,
         },
     )
 

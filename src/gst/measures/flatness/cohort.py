@@ -89,8 +89,6 @@ def measure_cohort(
             "epsilon_threshold": THRESHOLD,
             "epsilon_reach": REACH,
             "epsilon_points": POINTS,
-            "device": str(device),
-            "threads": torch.get_num_threads(),
         },
     }
     sizes = {"eigenvalues": settings.k, "residuals": settings.k, "scan": settings.directions}
