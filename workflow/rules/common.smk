@@ -14,8 +14,8 @@ from gst.layout import EARLY, labels_path, left_out_path
 from gst.provenance import fingerprint
 from snakemake.iocontainers import Wildcards
 
-# Nearly all of a large graph of jobs stays until the end, so that it is seldom worth while to look
-# for garbage: a sixth of the time that planning takes.
+# Nearly all of a large graph of jobs stays until the end, so that looking for garbage as often as
+# usual is a waste: of a tenth of the time that planning takes.
 gc.set_threshold(100_000)
 
 RUN = "{study}/{benchmark}/noise-{percent}/{method}/level-{level}/{cohort}"
