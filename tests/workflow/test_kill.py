@@ -15,7 +15,7 @@ from gst.artifacts import read_weights
 RUN = "runs/regularization/digits-lenet/noise-40/dense/level-00/seeds-0-1"
 
 
-def wait_for(condition, seconds: float = 60) -> None:
+def wait_for(condition, seconds: float = 300) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline
