@@ -1,6 +1,6 @@
 """Measures how batch-normalised activations are distributed, before and after training."""
 
-from _job import logged
+from _job import gpus, logged
 
 with logged(snakemake.log[0], threads=snakemake.threads):
     from pathlib import Path
@@ -18,6 +18,6 @@ with logged(snakemake.log[0], threads=snakemake.threads):
         Recipe.parse(snakemake.params.recipe),
         Activations.parse(snakemake.params.activations),
         Cohort.parse(snakemake.wildcards.cohort).seeds,
-        device(snakemake.resources.get("gpu", 0)),
+        device(gpus(snakemake.resources)),
     )
     write_npz(snakemake.output.activations, arrays, meta)

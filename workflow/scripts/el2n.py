@@ -1,6 +1,6 @@
 """Scores every training example by EL2N."""
 
-from _job import logged
+from _job import gpus, logged, scratch
 
 with logged(snakemake.log[0], threads=snakemake.threads):
     from pathlib import Path
@@ -15,9 +15,9 @@ with logged(snakemake.log[0], threads=snakemake.threads):
     from gst.training.processes import join, launch, launched, leave
 
     dataset = load(Path(snakemake.input.info).parent, snakemake.params.data_root)
-    gpus = int(snakemake.resources.get("gpu", 0))
-    if dataset.stream and gpus > 1 and not launched():
-        launch(snakemake.resources.get("mpi"), gpus)
+    given = gpus(snakemake.resources)
+    if dataset.stream and given > 1 and not launched():
+        launch(snakemake.resources.get("mpi"), given)
     processes = join()
     recipe = Recipe.parse(snakemake.params.recipe)
     labels = load_labels(snakemake.input.labels)
@@ -27,8 +27,9 @@ with logged(snakemake.log[0], threads=snakemake.threads):
         networks,
         dataset,
         labels,
-        device(gpus),
-        Path(snakemake.params.checkpoints, Path(snakemake.output.scores).stem),
+        device(given),
+        scratch(snakemake.resources, snakemake.params.checkpoints)
+        / "el2n/{benchmark}/noise-{percent}/{cohort}".format(**snakemake.wildcards),
         snakemake.params.code,
         processes,
     )

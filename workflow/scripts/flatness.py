@@ -1,6 +1,6 @@
 """Measures the flatness of the loss around every replicate of a cohort."""
 
-from _job import logged
+from _job import gpus, logged
 
 with logged(snakemake.log[0], threads=snakemake.threads):
     from pathlib import Path
@@ -23,7 +23,7 @@ with logged(snakemake.log[0], threads=snakemake.threads):
         load_labels(snakemake.input.labels),
         recipe,
         settings,
-        device(snakemake.resources.get("gpu", 0)),
+        device(gpus(snakemake.resources)),
     )
     write_npz(snakemake.output.spectrum, spectra, {"seeds": record["seeds"], **record["meta"]})
     write_json(snakemake.output.flatness, record)

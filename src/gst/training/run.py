@@ -54,6 +54,8 @@ class Job:
         start: weights.safetensors of the level before, for levels after level 0.
         early: weights.safetensors of the network that the recipe rewinds to, if it is trained.
         left_out: File that lists the examples that the recipe leaves out, if it does.
+        keep_checkpoint: Whether the checkpoint stays, as it is after the last step, when the run
+            has ended; if its files are lost, they can then be made again without training.
         processes: Those that train together; the first writes.
     """
 
@@ -66,6 +68,7 @@ class Job:
     start: Path | None = None
     early: Path | None = None
     left_out: Path | None = None
+    keep_checkpoint: bool = False
     processes: Processes = ALONE
 
 
@@ -107,6 +110,8 @@ def run(job: Job, dataset: Dataset, labels: LabelDraw) -> None:
             pause=checkpoint.pause,
             progress=_progress(job.recipe) if first else lambda rows: None,
         )
+        if job.keep_checkpoint:
+            checkpoint.save(state)
     measured = _measure_examples(state, data)
     if not first:
         return
@@ -122,7 +127,8 @@ def run(job: Job, dataset: Dataset, labels: LabelDraw) -> None:
         seconds_to_first_step=round(first_step, 3),
         steps=state.steps_an_epoch * (job.recipe.training.epochs - job.recipe.first_epoch),
     )
-    checkpoint.remove()
+    if not job.keep_checkpoint:
+        checkpoint.remove()
 
 
 def _rewound(job: Job, state: TrainingState) -> dict[str, np.ndarray] | None:
