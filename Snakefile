@@ -67,6 +67,8 @@ localrules:
 
 
 onstart:
+    check_jobs_left()
+    check_processes(workflow.dag.needrun_jobs())
     check_data(workflow.dag.needrun_jobs())
     if "params" not in map(str, workflow.rerun_triggers):
         logger.warning(

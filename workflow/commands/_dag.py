@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -27,6 +28,9 @@ from snakemake.workflow import Workflow
 from gst.artifacts import read_json
 from gst.planning.jobs import Job, Output
 from gst.planning.reasons import Reason
+
+sys.path.append(str(Path(__file__).parents[1] / "scripts"))
+from _job import gpus  # noqa: E402
 
 
 @contextmanager
@@ -108,7 +112,7 @@ def planned(dag: DAG) -> list[Job]:
             ),
             waiting=dag.needrun(job),
             after=tuple(position[before] for before in dag.dependencies[job]),
-            gpus=int(job.resources.get("gpu", 0)),
+            gpus=gpus(job.resources),
             threads=job.threads,
             seconds=None if dag.needrun(job) else _recorded(job),
         )

@@ -4,6 +4,9 @@ import gc
 import json
 import os
 import re
+import shutil
+import subprocess
+from dataclasses import replace
 from functools import cache
 from typing import NamedTuple
 
@@ -27,6 +30,13 @@ LABELS = {
 EL2N = {f"{job.benchmark}/noise-{job.percent}/{job.cohort}": job for job in study.el2n()}
 FLATNESS = {str(job.path): job.settings for job in study.flatness()}
 ACTIVATIONS = {str(job.path): job.settings for job in study.activations()}
+
+# Runs that the next level of the same method starts from.
+CONTINUED = {
+    str(replace(path, level=path.level - 1))
+    for path, recipe in study.recipes.items()
+    if (before := recipe.previous()) and before.level
+}
 
 LEFT_OUT = {left_out_path(path): path for path, recipe in study.recipes.items() if recipe.left_out}
 
@@ -98,6 +108,42 @@ def check_data(jobs):
     faults = [check_available(study.datasets[name], name, study.data_root) for name in names]
     if any(faults):
         raise WorkflowError("\n".join(["Data are missing.", *sum(faults, [])]))
+
+
+def check_processes(jobs):
+    """Stop before any job runs if one is to start another number of processes than it has GPUs."""
+    for job in jobs:
+        given = job.resources if "mpi" in job.rule.resources else {}
+        if given.get("mpi") and given.get("tasks") != given.get("gpu"):
+            raise WorkflowError(
+                f"set-resources of {job.rule.name}: mpi starts one process a GPU, so that tasks "
+                f"must equal gpu; found tasks {given.get('tasks')} and gpu {given.get('gpu')}."
+            )
+
+
+def check_jobs_left():
+    """Stop before any job runs if jobs of a workflow that was killed still work in this folder.
+
+    They would write, and if they fail delete, the same files.
+    """
+    if not shutil.which("squeue"):
+        return
+    command = ["squeue", "--me", "--noheader", "--format=%i|%k|%Z"]  # id, comment, folder
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode and workflow.non_local_exec:
+        raise WorkflowError(f"SLURM does not answer: {done.stderr.strip()}")
+    found = [line.split("|", 2) for line in done.stdout.splitlines()]
+    left = [
+        job
+        for job, comment, folder in found
+        if comment.startswith("rule_") and os.path.realpath(folder) == os.path.realpath(".")
+    ]
+    if left:
+        raise WorkflowError(
+            "SLURM jobs of a workflow that has ended still work in this folder: "
+            f"{' '.join(left)}. They would write the same files as new ones. Start again when "
+            f"they have finished (`squeue --me`), or end them first: scancel {' '.join(left)}"
+        )
 
 
 def own_arrays(wildcards):
@@ -180,6 +226,24 @@ def level_before(wildcards):
     if recipe.early():
         files["early"] = f"{run(EARLY, 0)}/weights.safetensors"
     return files
+
+
+def goes_on(wildcards, threads):
+    """Return whether the next level of the same method starts from a run.
+
+    Its checkpoint then stays: the levels of a method may be one cluster job, and if that fails,
+    Snakemake deletes what all of them wrote and runs them again.
+    """
+    return RUN.format(**wildcards) in CONTINUED
+
+
+def ended(wildcards, threads):
+    """Return the runs that a last level ends the chain of, whose checkpoints may go."""
+    if goes_on(wildcards, threads):
+        return []
+    levels = (f"{level:02d}" for level in range(1, int(wildcards.level)))
+    runs = (RUN.format(**{**wildcards, "level": level}) for level in levels)
+    return [run for run in runs if run in CONTINUED]
 
 
 def left_out_of(wildcards):

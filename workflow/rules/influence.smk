@@ -20,9 +20,7 @@ rule el2n:
         code=lambda wildcards: code(
             "el2n.py", ("gst.models", scoring_of(wildcards).recipe.network.name)
         ),
-        checkpoints=lambda wildcards, threads: (
-            f"{study.results}/checkpoints/el2n/{wildcards.benchmark}/noise-{wildcards.percent}"
-        ),
+        checkpoints=machine(f"{study.results}/checkpoints"),
         data_root=machine(study.data_root),
     message:
         "Scoring the examples of {wildcards.benchmark} at {wildcards.percent}% noise, {wildcards.cohort}"

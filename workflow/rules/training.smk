@@ -24,6 +24,8 @@ rule train_dense:
         recipe=lambda wildcards: recipe_of(wildcards).canonical(),
         code=training_code,
         checkpoints=machine(f"{study.results}/checkpoints"),
+        goes_on=goes_on,
+        ended=ended,
         data_root=machine(study.data_root),
     message:
         "Training {wildcards.benchmark} at {wildcards.percent}% noise: {wildcards.method}, "

@@ -1,6 +1,6 @@
 """Scores every training example by EL2N."""
 
-from _job import logged
+from _job import gpus, logged, scratch
 
 with logged(snakemake.log[0], threads=snakemake.threads):
     from pathlib import Path
@@ -12,18 +12,18 @@ with logged(snakemake.log[0], threads=snakemake.threads):
     from gst.training.processes import join, launch, launched, leave
 
     dataset = load(Path(snakemake.input.info).parent, snakemake.params.data_root)
-    gpus = int(snakemake.resources.get("gpu", 0))
-    if dataset.stream and gpus > 1 and not launched():
-        launch(snakemake.resources.get("mpi"), gpus)
+    given = gpus(snakemake.resources)
+    if dataset.stream and given > 1 and not launched():
+        launch(snakemake.resources.get("mpi"), given)
     processes = join()
-    scores = Path(snakemake.output.scores)
     job = Scoring(
         recipe=Recipe.parse(snakemake.params.recipe),
         networks=int(snakemake.params.networks),
-        file=scores,
-        checkpoints=Path(snakemake.params.checkpoints, scores.stem),
+        file=Path(snakemake.output.scores),
+        checkpoints=scratch(snakemake.resources, snakemake.params.checkpoints)
+        / "el2n/{benchmark}/noise-{percent}/{cohort}".format(**snakemake.wildcards),
         code=snakemake.params.code,
-        device=device(gpus),
+        device=device(given),
         processes=processes,
     )
     score_examples(job, dataset, load_labels(snakemake.input.labels))

@@ -1,6 +1,6 @@
 """Measures the flatness of the loss around every replicate of a cohort."""
 
-from _job import logged
+from _job import gpus, logged
 
 with logged(snakemake.log[0], threads=snakemake.threads):
     from pathlib import Path
@@ -13,7 +13,7 @@ with logged(snakemake.log[0], threads=snakemake.threads):
     from gst.training.hardware import device
     from gst.training.usage import Usage
 
-    where = device(snakemake.resources.get("gpu", 0))
+    where = device(gpus(snakemake.resources))
     usage = Usage(where)
     recipe = Recipe.parse(snakemake.params.recipe)
     settings = Flatness.parse(snakemake.params.flatness)

@@ -1,6 +1,6 @@
 """Trains one cohort: a dense, pruned, extended or width-scaled run, or one that is pruned."""
 
-from _job import logged
+from _job import gpus, logged, scratch
 
 with logged(snakemake.log[0], threads=snakemake.threads):
     from pathlib import Path
@@ -13,25 +13,29 @@ with logged(snakemake.log[0], threads=snakemake.threads):
     from gst.training.run import Job, run
 
     folder = Path(snakemake.output.run).parent
+    checkpoints = scratch(snakemake.resources, snakemake.params.checkpoints)
     start, early, left_out = (snakemake.input.get(name) for name in ("start", "early", "left_out"))
     if snakemake.output.get("snapshots"):
         (folder / "snapshots").mkdir(parents=True, exist_ok=True)
     dataset = load(Path(snakemake.input.info).parent, snakemake.params.data_root)
-    gpus = int(snakemake.resources.get("gpu", 0))
-    if dataset.stream and gpus > 1 and not launched():
-        launch(snakemake.resources.get("mpi"), gpus)
+    given = gpus(snakemake.resources)
+    if dataset.stream and given > 1 and not launched():
+        launch(snakemake.resources.get("mpi"), given)
     processes = join()
     job = Job(
         recipe=Recipe.parse(snakemake.params.recipe),
         seeds=Cohort.parse(snakemake.wildcards.cohort).seeds,
         folder=folder,
-        checkpoint=Path(snakemake.params.checkpoints, f"{RunPath.parse(folder)}.safetensors"),
+        checkpoint=checkpoints / f"{RunPath.parse(folder)}.safetensors",
         code=snakemake.params.code,
-        device=device(gpus),
+        device=device(given),
         start=Path(start) if start else None,
         early=Path(early) if early else None,
         left_out=Path(left_out) if left_out else None,
+        keep_checkpoint=snakemake.params.goes_on,
         processes=processes,
     )
     run(job, dataset, load_labels(snakemake.input.labels))
+    for ended in () if processes.rank else snakemake.params.ended:
+        (checkpoints / f"{ended}.safetensors").unlink(missing_ok=True)
     leave()

@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator, Sequence
+from multiprocessing.context import ForkContext, ForkProcess
+from multiprocessing.popen_fork import Popen
+from multiprocessing.process import BaseProcess
 
 import numpy as np
 import torch
@@ -60,7 +63,8 @@ class Decoded(torch.utils.data.Dataset[Tensor]):
             batch_sampler=batches,
             num_workers=workers,
             collate_fn=self._together,
-            worker_init_fn=_end_when_told,
+            worker_init_fn=_leave_signals_to_the_training,
+            multiprocessing_context=_Workers() if workers else None,
             pin_memory=device.type == "cuda",
         )
         for images in loader:
@@ -72,12 +76,32 @@ class Decoded(torch.utils.data.Dataset[Tensor]):
         return torch.stack(images)
 
 
-def _end_when_told(worker: int) -> None:
-    """Let SIGTERM end a worker, which inherits a training's handler that only notes it.
+def _leave_signals_to_the_training(worker: int) -> None:
+    """Let a worker live on when all processes of a job are told to stop.
 
-    Else a worker that hangs when it should end would keep its training from ending.
+    Its training then finishes the step and writes a checkpoint, which the death of a worker would
+    keep it from, and ends the worker.
     """
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
+
+
+class _Killed(Popen):
+    """A process that a polite word does not end, hung or not."""
+
+    terminate = Popen.kill
+
+
+class _Worker(ForkProcess):
+    @staticmethod
+    def _Popen(process: BaseProcess) -> Popen:  # noqa: N802
+        return _Killed(process)
+
+
+class _Workers(ForkContext):
+    """How decoding processes start and end; torch and Python end them by `terminate`."""
+
+    Process = _Worker
 
 
 def middle(image: Image.Image, size: int) -> Image.Image:

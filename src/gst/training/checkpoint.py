@@ -125,9 +125,10 @@ class Checkpoint:
         if self.processes.rank:
             return
         arrays = state.arrays()
-        for slot, stacks in state.moments.items():
-            for name, stack in stacks.items():
-                arrays[f"moments/{slot}/{name}"] = stack.cpu().numpy()
+        if state.epoch < state.recipe.training.epochs:  # No step follows the last.
+            for slot, stacks in state.moments.items():
+                for name, stack in stacks.items():
+                    arrays[f"moments/{slot}/{name}"] = stack.cpu().numpy()
         arrays |= {f"memory/{name}": kept.cpu().numpy() for name, kept in state.memory.items()}
         arrays["epoch/loss"] = state.loss.cpu().numpy()
         arrays["epoch/correct"] = state.correct.cpu().numpy()
@@ -182,9 +183,9 @@ class Checkpoint:
             group, rest = name.split("/", 1)
             groups.setdefault(group, {})[rest] = array
         state.load_arrays(arrays)
-        for slot, stacks in state.moments.items():
-            for name, stack in stacks.items():
-                stack.copy_(torch.from_numpy(groups["moments"][f"{slot}/{name}"]))
+        for place, array in groups.get("moments", {}).items():
+            slot, name = place.split("/", 1)
+            state.moments[slot][name].copy_(torch.from_numpy(array))
         state.loss.copy_(torch.from_numpy(groups["epoch"]["loss"]))
         state.correct.copy_(torch.from_numpy(groups["epoch"]["correct"]))
         state.memory = {

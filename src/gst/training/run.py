@@ -53,6 +53,8 @@ class Job:
         early: weights.safetensors of the network that the recipe rewinds to, if it is trained.
         left_out: File that lists the examples that the recipe leaves out, if it does.
         checkpoint_every: Seconds between two checkpoints.
+        keep_checkpoint: Whether the checkpoint stays, as it is after the last step, when the run
+            has ended; if its files are lost, they can then be made again without training.
         processes: Those that train together; the first writes.
     """
 
@@ -66,6 +68,7 @@ class Job:
     early: Path | None = None
     left_out: Path | None = None
     checkpoint_every: float = EVERY
+    keep_checkpoint: bool = False
     processes: Processes = ALONE
 
 
@@ -121,6 +124,8 @@ def run(job: Job, dataset: Dataset, labels: LabelDraw) -> None:
             pause=checkpoint.pause,
             progress=_progress(job.recipe) if first else lambda rows: None,
         )
+        if job.keep_checkpoint:
+            checkpoint.save(state)
     measured = _measure_examples(state, data)
     if left_out is not None:
         measured["left_out"] = left_out
@@ -129,7 +134,8 @@ def run(job: Job, dataset: Dataset, labels: LabelDraw) -> None:
         return
     _write(job, state, measured)
     _write_record(job, state, dataset, seconds_to_first_step=round(first_step, 3), **used)
-    checkpoint.remove()
+    if not job.keep_checkpoint:
+        checkpoint.remove()
 
 
 def _rewound(job: Job, state: TrainingState) -> dict[str, np.ndarray] | None:
