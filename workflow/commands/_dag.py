@@ -30,7 +30,7 @@ from gst.planning.jobs import Job, Output
 from gst.planning.reasons import Reason
 
 sys.path.append(str(Path(__file__).parents[1] / "scripts"))
-from _job import gpus  # noqa: E402
+from _job import gpus
 
 
 @contextmanager
