@@ -5,6 +5,7 @@ from _job import gpus, logged, scratch
 with logged(snakemake.log[0], threads=snakemake.threads):
     from pathlib import Path
 
+    from gst.artifacts import remove
     from gst.data.loaded import load, load_labels
     from gst.layout import Cohort, RunPath
     from gst.recipe import Recipe
@@ -37,5 +38,5 @@ with logged(snakemake.log[0], threads=snakemake.threads):
     )
     run(job, dataset, load_labels(snakemake.input.labels))
     for ended in () if processes.rank else snakemake.params.ended:
-        (checkpoints / f"{ended}.safetensors").unlink(missing_ok=True)
+        remove(checkpoints / f"{ended}.safetensors")
     leave()
