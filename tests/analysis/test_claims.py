@@ -76,6 +76,19 @@ class TestCompare:
         assert row["replicates"] == 4
         assert row["source"] == "runs"
 
+    def test_an_average_waits_for_every_number_that_it_is_over(self):
+        tables = [
+            runs(pruned=CLEARLY_LOWER, dense=DENSE_ERRORS).assign(noise=noise)
+            for noise in (5.0, 10.0)
+        ]
+        for listed, verdict in ([5, 10], "reproduced"), ([5, 10, 15], "not run"):
+            a, b = (
+                {**rows, "where": {**rows["where"], "noise": listed}} for rows in (PRUNED, DENSE)
+            )
+            row = decide(compare("lower", a=a, b=b), runs=pd.concat(tables))
+            assert row["verdict"] == verdict
+        assert row["note"] == "no run has noise 15.0"
+
     @pytest.mark.parametrize(
         ("pruned", "expect", "verdict", "rule_verdict"),
         [

@@ -75,7 +75,7 @@ class Evidence:
             over: A column that is returned as `across`.
 
         Raises:
-            AbsentError: If there are none.
+            AbsentError: If there are none, or none with one of the numbers that are listed.
             ValueError: If the table lacks a column.
         """
         table = self.tables.get(rows.table)
@@ -94,6 +94,9 @@ class Evidence:
         table = table[np.logical_and.reduce(wanted)]
         if table.empty:
             raise AbsentError(f"no run has {_describe(rows)}")
+        for column, accepted in rows.where.items():
+            if absent := _absent_numbers(table[column], accepted):
+                raise AbsentError(f"no run has {column} {' or '.join(map(str, absent))}")
         value = table[quantity].astype(float)
         if quantity in POINTS:
             value = 100 * value
@@ -154,6 +157,12 @@ def _accepts(table: pd.DataFrame, column: str, accepted: Filter) -> pd.Series:
         group = [table[key] for key in ("benchmark", "noise", "method") if key in table]
         return values == values.groupby(group).transform("max")
     return values == accepted
+
+
+def _absent_numbers(values: pd.Series, accepted: Filter) -> list[str | float]:
+    """Return the numbers that a filter lists and that a column does not hold."""
+    listed = accepted if isinstance(accepted, tuple) else ()
+    return [x for x in listed if not isinstance(x, str) and not (values == x).any()]
 
 
 def _describe(rows: Rows) -> str:

@@ -36,9 +36,9 @@ class Rows(Frozen):
     """The column, or one of `DERIVED`."""
     where: dict[str, Filter] = Field(default={})
     """For each column the value, the values or the range that a row must have. "last" as the
-    value of a numeric column means the largest one of each benchmark, noise and method. A
-    published benchmark means the one of the study that is it or stands for it; two of them can
-    be compared."""
+    value of a numeric column means the largest one of each benchmark, noise and method. Of numbers
+    that are listed, none may be absent. A published benchmark means the one of the study that is
+    it or stands for it; two of them can be compared."""
 
 
 class Tested(Frozen):
