@@ -94,7 +94,6 @@ class Cluster:
             "ReturnToService=2",
             "MinJobAge=3600",
             "KillWait=10",
-            "BatchStartTimeout=1",
             "SlurmctldTimeout=10",
             "SlurmdTimeout=15",
             "MailProg=/bin/true",
