@@ -9,13 +9,11 @@ with logged(snakemake.log[0], threads=snakemake.threads):
     from gst.measures.influence import Scoring, score_examples
     from gst.recipe import Recipe
     from gst.training.hardware import device
-    from gst.training.processes import join, launch, launched, leave
+    from gst.training.processes import assemble, leave
 
     dataset = load(Path(snakemake.input.info).parent, snakemake.params.data_root)
     given = gpus(snakemake.resources)
-    if dataset.stream and given > 1 and not launched():
-        launch(snakemake.resources.get("mpi"), given)
-    processes = join()
+    processes = assemble(given if dataset.stream else 1, snakemake.resources.get("mpi"))
     job = Scoring(
         recipe=Recipe.parse(snakemake.params.recipe),
         networks=int(snakemake.params.networks),

@@ -10,7 +10,7 @@ with logged(snakemake.log[0], threads=snakemake.threads):
     from gst.layout import Cohort, RunPath
     from gst.recipe import Recipe
     from gst.training.hardware import device
-    from gst.training.processes import join, launch, launched, leave
+    from gst.training.processes import assemble, leave
     from gst.training.run import Job, run
 
     folder = Path(snakemake.output.run).parent
@@ -20,9 +20,7 @@ with logged(snakemake.log[0], threads=snakemake.threads):
         (folder / "snapshots").mkdir(parents=True, exist_ok=True)
     dataset = load(Path(snakemake.input.info).parent, snakemake.params.data_root)
     given = gpus(snakemake.resources)
-    if dataset.stream and given > 1 and not launched():
-        launch(snakemake.resources.get("mpi"), given)
-    processes = join()
+    processes = assemble(given if dataset.stream else 1, snakemake.resources.get("mpi"))
     job = Job(
         recipe=Recipe.parse(snakemake.params.recipe),
         seeds=Cohort.parse(snakemake.wildcards.cohort).seeds,

@@ -109,9 +109,16 @@ def _first_host(nodes: str) -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[0]
 
 
-def launched() -> bool:
-    """Return whether this process is one of several that a launcher started."""
-    return place(os.environ) is not None
+def assemble(processes: int, launcher: str | None) -> Processes:
+    """Join the processes of a run; if there are to be several and nobody started them, start them.
+
+    Args:
+        processes: How many.
+        launcher: See `launch`.
+    """
+    if processes > 1 and place(os.environ) is None:
+        launch(launcher, processes)
+    return join()
 
 
 def launch(launcher: str | None, tasks: int) -> None:
