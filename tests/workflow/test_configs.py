@@ -57,28 +57,40 @@ def jobs_of(benchmark: dict[str, Any]) -> Counter[str]:
     return per_benchmark + Counter(tables_regularization=1)
 
 
+MEASURED = """
+import atexit, os, pathlib, sys
+from snakemake.cli import main
+
+def say() -> None:
+    print(f"computed {sum(os.times()[:2])} s")
+    print(pathlib.Path("/proc/self/status").read_text())
+
+atexit.register(say)
+main(sys.argv[1:])
+"""
+"""Snakemake, which says at its end what it has used."""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the peak of memory is read as Linux tells it")
 def test_both_published_studies_plan_in_little_memory(clone, capsys) -> None:
     started = time.monotonic()
     options = ["-n", "all", "--configfile", "config/paper.yaml", "--quiet", "rules"]
-    with subprocess.Popen(
-        [sys.executable, "-m", "snakemake", *options],
+    done = subprocess.run(
+        [sys.executable, "-c", MEASURED, *options],
         cwd=clone.root,
         env=os.environ | {"PYTHONPATH": str(clone.root / "src")},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
+        capture_output=True,
         text=True,
-    ) as process:
-        assert process.stdout
-        text = process.stdout.read()
-        _, status, used = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    assert process.returncode == 0, text[-5000:]
+    )
+    assert done.returncode == 0, done.stderr[-5000:]
+    text = done.stdout
     planned = Counter({rule: int(n) for rule, n in re.findall(r"^(\w+) +(\d+)$", text, re.M)})
+    computed = float(re.search(r"^computed (.*) s$", text, re.M)[1])
+    peak = int(re.search(r"^VmHWM:\s+(\d+) kB$", text, re.M)[1]) / 1024
     with capsys.disabled():
         print(
             f"\n{planned['total']} jobs planned in {time.monotonic() - started:.1f} s, "
-            f"{used.ru_utime + used.ru_stime:.1f} s of them computing, and at most "
-            f"{used.ru_maxrss / 1024:.0f} MB"
+            f"{computed:.1f} s of them computing, and {peak:.0f} MB"
         )
     study = yaml.safe_load((clone.root / "config/paper.yaml").read_text())
     expected: Counter[str] = Counter()
@@ -87,8 +99,7 @@ def test_both_published_studies_plan_in_little_memory(clone, capsys) -> None:
         expected += jobs_of(yaml.safe_load(file.read_text()))
     assert expected.total() > 4000
     assert {rule: planned[rule] for rule in expected} == expected
-    # In kB; that of the process that started it, where that is larger.
-    assert used.ru_maxrss < 2 * 2**20
+    assert peak < 2048
 
 
 def test_the_default_study_is_planned_when_no_file_is_given(clone) -> None:
@@ -97,7 +108,7 @@ def test_the_default_study_is_planned_when_no_file_is_given(clone) -> None:
     jobs = dict(re.findall(r"^(\w+) +(\d+)$", text, re.M))
     assert "elsewhere/report.html" in text
     torch = [int(n) for rule, n in jobs.items() if re.match("train_|el2n|flatness", rule)]
-    assert 0 < sum(torch) <= 175
+    assert 0 < sum(torch) <= 200
 
 
 def test_a_figure_is_a_target_with_only_what_it_needs(clone, tiny) -> None:
@@ -117,8 +128,7 @@ def test_profiles_give_a_gpu_to_jobs_that_train_or_measure(clone, profile: str) 
         file = f"config/{study}.yaml"
         text = clone.succeed("-n", "all", "--profile", profile, "--configfile", file)
         rules |= set(re.findall(r"^(train_\w+|el2n|flatness|activations) +\d+$", text, re.M))
-    assert rules == set(settings["set-resources"])
-    assert all(given["gpu"] == 1 for given in settings["set-resources"].values())
+    assert rules == {rule for rule, own in settings["set-resources"].items() if own.get("gpu")}
 
 
 def test_the_conda_environment_has_the_versions_of_the_lock() -> None:
