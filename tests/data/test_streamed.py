@@ -37,15 +37,12 @@ def noted() -> Iterator[list[int]]:
     signal.signal(signal.SIGTERM, before)
 
 
-def workers() -> list[psutil.Process]:
-    return psutil.Process().children()
-
-
 def test_workers_live_on_when_all_of_a_job_is_told_to_stop(images: Decoded, noted: list) -> None:
     batches = [[(example, None)] for example in range(12)]
+    before = psutil.Process().children()
     decoded = images.load(batches, 2, CPU)
     seen = [next(decoded)]
-    told = workers()
+    told = [process for process in psutil.Process().children() if process not in before]
     assert len(told) == 2
     for process in (psutil.Process(), *told):
         process.terminate()
