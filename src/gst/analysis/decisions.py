@@ -211,14 +211,29 @@ def _decide(values: np.ndarray, reference: float, rule: Tested, published: bool)
     match = matching(values, np.full_like(values, reference))
     if match.differs is None:
         return outcome
-    state = _state(outcome, reference, rule, published)
+    side = match.differs * np.sign(match.difference)
+    return _decided(outcome, reference, rule, published, side, false_alarm_rate(n))
+
+
+def _decided(
+    found: Outcome, reference: float, rule: Tested, published: bool, side: float, alarms: float
+) -> Outcome:
+    """Add both decisions: by the interval, and by the papers' criterion.
+
+    Args:
+        found: What was measured.
+        reference: What it is held against.
+        rule: What it should be.
+        published: Whether the published value counts, too.
+        side: Where the papers' criterion sees it: below (-1), at (0) or above (1) the reference.
+        alarms: How often that criterion sees a difference where there is none.
+    """
+    found = replace(found, state=_state(found, reference, rule, published))
     if rule.expect is None:
-        return replace(outcome, state=state)
+        return found
+    directed = rule.expect in ("lower", "higher")
     return replace(
-        outcome,
-        state=state,
-        agrees=_SIDES[rule.expect](match.differs * np.sign(match.difference)),
-        chance=false_alarm_rate(n) / 2 if rule.expect in ("lower", "higher") else np.nan,
+        found, agrees=_SIDES[rule.expect](side), chance=alarms / 2 if directed else np.nan
     )
 
 
@@ -265,15 +280,7 @@ def _correlate(rule: Correlate, evidence: Evidence, published: bool) -> Outcome:
     seeds = table.loc[table["value"].notna(), "seed"].nunique()
     if seeds < MINIMUM or not np.isfinite([r, low, high]).all():
         return outcome
-    state = _state(outcome, 0.0, rule, published)
-    if rule.expect is None:
-        return replace(outcome, state=state)
-    return replace(
-        outcome,
-        state=state,
-        agrees=_SIDES[rule.expect]((p < SIGNIFICANT) * np.sign(r)),
-        chance=SIGNIFICANT / 2 if rule.expect in ("lower", "higher") else np.nan,
-    )
+    return _decided(outcome, 0.0, rule, published, (p < SIGNIFICANT) * np.sign(r), SIGNIFICANT)
 
 
 def _changing_correlation(
@@ -318,21 +325,12 @@ def _changing_correlation(
         len(seeds), np.full(len(seeds), 1 / len(seeds)), size=SAMPLES
     )
     low, high = np.nanquantile(correlations(draws) @ x / (x @ x), [0.025, 0.975])
-    outcome = replace(outcome, low=float(low), high=float(high))
     centred = np.asarray(steps) - np.average(steps, weights=precision)
     z = np.arctanh(np.clip(r, -1 + 1e-12, 1 - 1e-12))
     score = float((precision * centred) @ z / np.sqrt(precision @ centred**2))
     p = float(2 * norm.sf(abs(score)))
-    state = _state(outcome, 0.0, rule, published)
-    if rule.expect is None:
-        return replace(outcome, state=state, p=p)
-    return replace(
-        outcome,
-        state=state,
-        agrees=_SIDES[rule.expect]((p < SIGNIFICANT) * np.sign(score)),
-        chance=SIGNIFICANT / 2 if rule.expect in ("lower", "higher") else np.nan,
-        p=p,
-    )
+    outcome = replace(outcome, low=float(low), high=float(high), p=p)
+    return _decided(outcome, 0.0, rule, published, (p < SIGNIFICANT) * np.sign(score), SIGNIFICANT)
 
 
 def _correlations(part: pd.DataFrame, seeds: Sequence[int], weights: np.ndarray) -> np.ndarray:
