@@ -35,7 +35,10 @@ pathvars:
 report: "workflow/report/workflow.rst"
 
 
-include: "workflow/rules/common.smk"
+include: "workflow/rules/common/study.smk"
+include: "workflow/rules/common/checks.smk"
+include: "workflow/rules/common/training.smk"
+include: "workflow/rules/common/analysis.smk"
 include: "workflow/rules/data.smk"
 
 

@@ -36,7 +36,7 @@ rule train_dense:
 
 use rule train_dense as train_width with:
     output:
-        weights=weights("width", f"<results>/runs/{RUN}/weights.safetensors"),
+        weights=weights("other", f"<results>/runs/{RUN}/weights.safetensors"),
         epochs=f"<results>/runs/{RUN}/epochs.parquet",
         examples=f"<results>/runs/{RUN}/examples.npz",
         run=f"<results>/runs/{RUN}/run.json",
@@ -50,7 +50,7 @@ use rule train_dense as train_pruned with:
         unpack(training_data),
         unpack(level_before),
     output:
-        weights=weights("pruned", f"<results>/runs/{RUN}/weights.safetensors"),
+        weights=weights("other", f"<results>/runs/{RUN}/weights.safetensors"),
         epochs=f"<results>/runs/{RUN}/epochs.parquet",
         examples=f"<results>/runs/{RUN}/examples.npz",
         run=f"<results>/runs/{RUN}/run.json",
@@ -61,7 +61,7 @@ use rule train_dense as train_pruned with:
 
 use rule train_pruned as train_extended with:
     output:
-        weights=weights("extended", f"<results>/runs/{RUN}/weights.safetensors"),
+        weights=weights("other", f"<results>/runs/{RUN}/weights.safetensors"),
         epochs=f"<results>/runs/{RUN}/epochs.parquet",
         examples=f"<results>/runs/{RUN}/examples.npz",
         run=f"<results>/runs/{RUN}/run.json",
@@ -100,7 +100,7 @@ use rule train_dense as train_leave_out with:
         unpack(training_data),
         unpack(left_out_of),
     output:
-        weights=weights("leave_out", f"<results>/runs/{RUN}/weights.safetensors"),
+        weights=weights("other", f"<results>/runs/{RUN}/weights.safetensors"),
         epochs=f"<results>/runs/{RUN}/epochs.parquet",
         examples=f"<results>/runs/{RUN}/examples.npz",
         run=f"<results>/runs/{RUN}/run.json",
