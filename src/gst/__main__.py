@@ -1,12 +1,18 @@
-"""The command line: `python -m gst config docs|schema|check`, `... bench [spectrum|analysis]`."""
+"""The command line: `python -m gst config docs|schema|check`, and `... bench`, which measures.
+
+`... bench page|cost|spectrum|analysis` do something else than measure how fast a machine trains.
+"""
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
+
+PRECISIONS = ("float32", "bf16")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -22,15 +28,45 @@ def main(arguments: list[str] | None = None) -> int:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_config(commands.add_parser("config", help="document, describe or check configuration"))
     _add_bench(commands.add_parser("bench", help="measure how fast this machine trains"))
-    given = parser.parse_args(arguments)
-    return int(given.run(given))
+    words = sys.argv[1:] if arguments is None else arguments
+    given = parser.parse_args(words, argparse.Namespace(words=words))
+    from gst.artifacts import ArtifactError
+    from gst.config import ConfigError
+
+    try:
+        return int(given.run(given))
+    except (ArtifactError, ConfigError) as error:
+        print(error, file=sys.stderr)
+        return 1
 
 
 def _add_bench(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--threads", type=int, default=1, help="as a job of the default profile")
-    parser.add_argument("--networks", nargs="+", default=["lenet", "lenet-digits", "vgg-digits"])
-    parser.add_argument("--replicates", nargs="+", type=int, default=[1, 2, 4, 8])
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument(
+        "--threads", type=int, default=os.cpu_count(), help="all cores if not given"
+    )
+    parser.add_argument(
+        "--networks",
+        nargs="+",
+        default=["lenet", "resnet20", "resnet56", "vgg11", "vgg16", "resnet18"],
+    )
+    parser.add_argument("--replicates", nargs="+", type=int, default=[1, 2, 4, 8, 16, 32])
+    parser.add_argument("--precisions", nargs="+", choices=PRECISIONS, default=PRECISIONS)
+    parser.add_argument(
+        "--modes", nargs="+", choices=("eager", "captured"), help="all of the device if not given"
+    )
+    parser.add_argument(
+        "--separate",
+        nargs="*",
+        default=["lenet", "resnet20"],
+        metavar="NETWORK",
+        help="hold cohorts of these against separate processes",
+    )
+    parser.add_argument("--seconds", type=float, default=10, help="time for a cell of the table")
+    parser.add_argument(
+        "--longest", type=float, default=30, help="seconds that a step of a cohort may take"
+    )
+    parser.add_argument("--out", type=Path, help="JSON file to write")
     parser.set_defaults(run=_bench)
     commands = parser.add_subparsers(metavar="COMMAND")
     spectrum = commands.add_parser(
@@ -46,6 +82,21 @@ def _add_bench(parser: argparse.ArgumentParser) -> None:
     spectrum.add_argument("--threads", type=int, default=1)
     spectrum.add_argument("--out", type=Path, default=Path(), help="folder of figure and table")
     spectrum.set_defaults(run=_spectrum)
+    page = commands.add_parser("page", help="write docs/performance.md of JSON files, and figures")
+    page.add_argument("files", type=Path, nargs="+", help="what `bench --out` wrote")
+    page.add_argument(
+        "--studies",
+        type=Path,
+        nargs="*",
+        default=[Path("config/paper.yaml"), Path("config/imagenet.yaml")],
+        help="files of the studies whose cost is stated",
+    )
+    page.add_argument("--out", type=Path, default=Path("docs"), help="folder to write to")
+    page.set_defaults(run=_page)
+    cost = commands.add_parser("cost", help="print what a study costs on a measured device")
+    cost.add_argument("study", type=Path, help="the study's file")
+    cost.add_argument("files", type=Path, nargs="+", help="what `bench --out` wrote on the device")
+    cost.set_defaults(run=_cost)
     analysis = commands.add_parser(
         "analysis", help="time the tables and figures of a full benchmark, on made-up runs"
     )
@@ -57,14 +108,33 @@ def _add_bench(parser: argparse.ArgumentParser) -> None:
 
 
 def _bench(given: argparse.Namespace) -> int:
-    from gst.bench.speed import bench
+    from gst.bench.cohorts import modes
+    from gst.bench.machine import prepare
+    from gst.bench.speed import Plan, bench
 
-    bench(given.threads, given.networks, given.replicates, given.device)
+    try:
+        device = prepare(given.device, given.threads)
+    except RuntimeError as error:
+        print(error, file=sys.stderr)
+        return 1
+    if missing := set(given.modes or ()) - set(modes(device)):
+        print(f"steps cannot be {' or '.join(missing)} on this device", file=sys.stderr)
+        return 1
+    plan = Plan(
+        networks=given.networks,
+        replicates=sorted(given.replicates),
+        precisions=given.precisions,
+        modes=given.modes or modes(device),
+        separate=given.separate,
+        seconds=given.seconds,
+        longest=given.longest,
+        threads=given.threads,
+    )
+    bench(device, plan, given.words, given.out)
     return 0
 
 
 def _spectrum(given: argparse.Namespace) -> int:
-    from gst.artifacts import ArtifactError
     from gst.bench.spectrum import bench
 
     try:
@@ -77,9 +147,27 @@ def _spectrum(given: argparse.Namespace) -> int:
             threads=given.threads,
             out=given.out,
         )
-    except (ArtifactError, ValueError) as error:
+    except ValueError as error:
         print(error, file=sys.stderr)
         return 1
+    return 0
+
+
+def _page(given: argparse.Namespace) -> int:
+    from gst.bench.page import page
+
+    page(given.files, given.studies, given.out)
+    return 0
+
+
+def _cost(given: argparse.Namespace) -> int:
+    from gst.bench.cost import ASSUMPTIONS, cost
+    from gst.bench.page import costs_table
+    from gst.bench.records import read
+    from gst.config import read_study
+
+    records = [record for file in given.files for record in read(file).records]
+    print(costs_table(cost(read_study(given.study), records)), ASSUMPTIONS, sep="\n\n")
     return 0
 
 
@@ -125,13 +213,9 @@ def _schema(given: argparse.Namespace) -> int:
 
 
 def _check(given: argparse.Namespace) -> int:
-    from gst.config import ConfigError, read_study
+    from gst.config import read_study
 
-    try:
-        study = read_study(given.file)
-    except ConfigError as error:
-        print(error, file=sys.stderr)
-        return 1
+    study = read_study(given.file)
     print(
         f"{given.file}: no fault; {len(study.benchmarks)} benchmarks, {len(study.runs())} training "
         f"runs, {len(study.el2n())} EL2N scorings, {len(study.flatness())} flatness measurements"

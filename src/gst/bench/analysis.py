@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import re
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
@@ -15,6 +14,7 @@ import pandas as pd
 
 from gst.analysis.tables import regularization_tables
 from gst.artifacts import read_table, write_json, write_npz, write_table
+from gst.bench.memory import peak_mb
 from gst.config import El2n, RegularizationBenchmark, Study
 from gst.figures.style import save
 from gst.layout import Cohort, RunPath, labels_path
@@ -168,10 +168,9 @@ def alone(work: Callable[[], object]) -> tuple[float, float]:
 
 
 def _peak_of(work: Callable[[], object]) -> float:
-    """Do something, and return this process's peak memory; getrusage's includes its parent's."""
+    """Do something, and return this process's peak memory."""
     work()
-    status = Path("/proc/self/status").read_text()
-    return int(re.findall(r"VmHWM:\s+(\d+) kB", status)[0]) / 1024
+    return peak_mb()
 
 
 def bench(results: Path, *, examples: int, levels: int, epochs: int) -> None:

@@ -1,223 +1,281 @@
-"""How fast this machine trains: the engine beside a plain loop and beside its own ceiling.
-
-Every ratio compares numbers taken in one run, since machines are noisy.
-"""
+"""Measures how fast a machine trains; every number is printed as it comes, and kept in a file."""
 
 from __future__ import annotations
 
-import json
-import multiprocessing
-import resource
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Sequence
-from itertools import pairwise
-from statistics import median
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
-import numpy as np
 import torch
-from torch import nn
 
-from gst import models
+from gst.bench import ceilings, cohorts, plain, processes
+from gst.bench.clock import TooSlow
+from gst.bench.counts import count
+from gst.bench.machine import describe, peak_mb, reset_peak
+from gst.bench.records import (
+    Augmentation,
+    Copy,
+    Evaluation,
+    Failure,
+    Machine,
+    Measurements,
+    Mode,
+    Network,
+    Plain,
+    Precision,
+    Processes,
+    Product,
+    Record,
+    Start,
+    Training,
+    write,
+)
 from gst.data.loaded import Dataset
-from gst.data.splits import Split
-from gst.recipe import Network, Recipe
-from gst.training import interventions
-from gst.training.loop import DeviceData, TrainingState, train
 
-BATCH = 128
-EXAMPLES = 40 * BATCH
-SHAPES = {"lenet": (1, 28, 28), "lenet-digits": (1, 8, 8), "vgg-digits": (1, 8, 8)}
-START = """
-import time
-from gst.bench.speed import synthetic, trainer
-trainer("lenet", 1, synthetic((1, 28, 28), 128), epochs=1)()
-print(time.time())
-"""
+TOGETHER = 8
+"""Replicates, at most, of the cohort that is held against separate processes."""
 
 
-def synthetic(shape: tuple[int, int, int], examples: int = EXAMPLES) -> Dataset:
-    """Return random images of ten classes, with a test set of one batch."""
-    rng = np.random.default_rng(0)
+@dataclass(frozen=True)
+class Plan:
+    """What is measured.
 
-    def split(n: int) -> Split:
-        images = rng.integers(0, 256, (n, *shape), dtype=np.uint8)
-        return Split(images, rng.integers(0, 10, n), "random")
-
-    half = (0.5,) * shape[0]
-    return Dataset("random", split(examples), split(BATCH), tuple("abcdefghij"), half, half)
-
-
-def trainer(
-    network: str, replicates: int, dataset: Dataset, epochs: int, device: str = "cpu"
-) -> Callable[[], list[float]]:
-    """Return what trains a cohort with plain SGD, and returns the seconds of each epoch."""
-    recipe = Recipe.parse(
-        json.dumps(
-            {
-                "dataset": "random",
-                "network": {"name": network},
-                "training": {
-                    "epochs": epochs,
-                    "batch_size": BATCH,
-                    "optimiser": {"kind": "sgd", "lr": 0.01},
-                },
-            }
-        )
-    )
-    seeds, where = range(replicates), torch.device(device)
-    labels = np.stack([dataset.train.labels] * replicates)
-    data = DeviceData.load(dataset, labels, recipe.training, where)
-    state = TrainingState(recipe, seeds, 10, dataset.shape, len(data.images), where)
-
-    def run() -> list[float]:
-        train(state, data, interventions.make(recipe))
-        return [row["seconds"] for row in state.rows[replicates::replicates]]
-
-    return run
-
-
-def steps_a_second(network: str, replicates: int, dataset: Dataset, device: str = "cpu") -> float:
-    """Return the engine's steps a second, one step being a batch of every replicate.
-
-    The first epoch warms up; the median of the others counts.
+    Attributes:
+        networks: Names of models.
+        replicates: Sizes of cohorts, rising.
+        precisions: Of the arithmetic.
+        modes: Ways to make a step.
+        separate: Networks whose cohorts are held against separate processes.
+        seconds: Time for each cell of the table; the other measurements take a quarter of it.
+        longest: Seconds that a step may take; cohorts that take longer are left out.
+        threads: Threads of torch.
     """
-    seconds = trainer(network, replicates, dataset, epochs=6, device=device)()
-    return len(dataset.train) / BATCH / median(seconds[1:])
+
+    networks: Sequence[str]
+    replicates: Sequence[int]
+    precisions: Sequence[Precision]
+    modes: Sequence[Mode]
+    separate: Sequence[str]
+    seconds: float
+    longest: float
+    threads: int
 
 
-def plain_steps_a_second(network: str, dataset: Dataset, workers: Sequence[int]) -> float:
-    """Return the steps a second of the usual loop, at its best number of workers.
+def bench(device: torch.device, plan: Plan, arguments: Sequence[str], out: Path | None) -> None:
+    """Measure, print, and keep what was measured so far in a file.
 
-    Images pass one by one through torchvision's transforms in a DataLoader, as torchvision's
-    own MNIST and CIFAR classes give them; torch.optim's SGD makes the steps.
+    Args:
+        device: What computes, prepared.
+        plan: What to measure.
+        arguments: The words after `python -m gst`.
+        out: The JSON file; none is written if None.
     """
-    from PIL import Image
-    from torch.utils.data import DataLoader
-    from torch.utils.data import Dataset as TorchDataset
-    from torchvision import transforms
-
-    half = (0.5,) * dataset.shape[0]
-    transform = transforms.Compose([transforms.ToTensor(), transforms.Normalize(half, half)])
-    pixels = dataset.train.images.transpose(0, 2, 3, 1)
-
-    class Images(TorchDataset[tuple[torch.Tensor, int]]):
-        def __len__(self) -> int:
-            return len(pixels)
-
-        def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
-            picture = pixels[index]
-            image = Image.fromarray(picture[..., 0] if picture.shape[-1] == 1 else picture)
-            return transform(image), int(dataset.train.labels[index])
-
-    best = 0.0
-    for number in workers:
-        module = _module(network, dataset.shape)
-        optimiser = torch.optim.SGD(module.parameters(), lr=0.01, momentum=0.9)
-        loader = DataLoader(
-            Images(), BATCH, shuffle=True, num_workers=number, persistent_workers=number > 0
-        )
-        seconds = []
-        for _ in range(4):
-            started = time.perf_counter()
-            for images, labels in loader:
-                optimiser.zero_grad()
-                nn.functional.cross_entropy(module(images), labels).backward()
-                optimiser.step()
-            seconds.append(time.perf_counter() - started)
-        best = max(best, len(loader) / median(seconds[1:]))
-    return best
+    machine = describe(device, arguments, cohorts.BATCH)
+    print(_title(machine), end="\n\n")
+    records: list[Record] = []
+    for record in measure(device, plan):
+        print(_line(record), flush=True)
+        records.append(record)
+        if out:
+            write(out, Measurements(machine=machine, records=tuple(records)))
 
 
-def products_a_second(network: str, shape: tuple[int, int, int]) -> float:
-    """Return how often a second the matrix products of one step alone can be done.
-
-    Only for networks of dense layers: forward, gradient of the weights, and gradient of the
-    inputs of all layers but the first.
-    """
-    layers = [m for m in _module(network, shape).modules() if isinstance(m, nn.Linear)]
-    sizes = [layers[0].in_features, *(layer.out_features for layer in layers)]
-    inputs = [torch.randn(BATCH, size) for size in sizes[:-1]]
-    grads = [torch.randn(BATCH, size) for size in sizes[1:]]
-    weights = [torch.randn(after, before) for before, after in pairwise(sizes)]
-
-    def step() -> None:
-        for number, (x, grad, weight) in enumerate(zip(inputs, grads, weights, strict=True)):
-            torch.mm(x, weight.t())
-            torch.mm(grad.t(), x)
-            if number:
-                torch.mm(grad, weight)
-
-    seconds = []
-    for _ in range(6):
-        started = time.perf_counter()
-        for _ in range(40):
-            step()
-        seconds.append(time.perf_counter() - started)
-    return 40 / median(seconds[1:])
-
-
-def separate_seconds(network: str, replicates: int, epochs: int, processes: int) -> float:
-    """Return the seconds that the replicates take in processes of one thread each."""
-    context = multiprocessing.get_context("spawn")
-    started = time.perf_counter()
-    with context.Pool(processes, maxtasksperchild=1) as pool:
-        pool.starmap(_alone, [(network, epochs)] * replicates, chunksize=1)
-    return time.perf_counter() - started
-
-
-def _alone(network: str, epochs: int) -> None:
-    torch.set_num_threads(1)
-    trainer(network, 1, synthetic(_shape(network)), epochs)()
-
-
-def start_seconds() -> float:
-    """Return the seconds from the start of a process to the end of its first step."""
-    started = time.time()
-    done = subprocess.run([sys.executable, "-c", START], capture_output=True, check=True, text=True)
-    return float(done.stdout.split()[-1]) - started
-
-
-def _shape(network: str) -> tuple[int, int, int]:
-    return SHAPES.get(network, (3, 32, 32))
-
-
-def _module(network: str, shape: tuple[int, int, int]) -> nn.Module:
-    return models.build(Network(name=network), 10, shape, torch.Generator().manual_seed(0))
-
-
-def bench(threads: int, networks: Sequence[str], replicates: Sequence[int], device: str) -> None:
-    """Print the tables."""
-    torch.set_num_threads(threads)
-    print(f"torch {torch.__version__}, {device}, {threads} threads, batch {BATCH}, float32\n")
-    print(f"{'network':14} {'replicates':>10} {'steps/s':>9} {'images/s':>10} {'gain':>6}")
-    single: dict[str, float] = {}
-    for network in networks:
-        dataset = synthetic(_shape(network))
-        for number in replicates:
-            rate = steps_a_second(network, number, dataset, device)
-            single.setdefault(network, rate)
-            gain = number * rate / single[network]
-            print(f"{network:14} {number:10} {rate:9.1f} {number * rate * BATCH:10.0f} {gain:6.2f}")
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"\npeak memory {peak:.0f} MB; start to first step {start_seconds():.1f} s")
-    if "lenet" in single and device == "cpu":
-        dataset = synthetic(SHAPES["lenet"])
-        plain = plain_steps_a_second("lenet", dataset, range(threads + 1))
-        ours = steps_a_second("lenet", 1, dataset)
-        ceiling = products_a_second("lenet", SHAPES["lenet"])
-        print(
-            f"lenet: {ours:.0f} steps/s, {ours / plain:.1f} times the plain loop's {plain:.0f}, "
-            f"{ours / ceiling:.0%} of the {ceiling:.0f} that its matrix products allow"
-        )
-    for network in [name for name in ("lenet-digits", "lenet") if name in single]:
-        if device == "cpu":
-            epochs, number = 20, 8
-            alone = separate_seconds(network, number, epochs, processes=threads)
-            run = trainer(network, number, synthetic(_shape(network)), epochs)
-            together = start_seconds() + sum(run())
-            print(
-                f"{network}: {number} runs of {epochs} epochs take {together:.1f} s as one cohort, "
-                f"{alone:.1f} s as {number} processes, {threads} at a time"
+def measure(device: torch.device, plan: Plan) -> Iterator[Record]:
+    """Yield one record after the other, as they are measured."""
+    brief = plan.seconds / 4
+    ceiling = {
+        precision: ceilings.product(precision, device, brief) for precision in plan.precisions
+    }
+    yield from ceiling.values()
+    copy = ceilings.copy(device, brief)
+    yield copy
+    for network in plan.networks:
+        dataset = cohorts.synthetic(cohorts.shape_of(network))
+        best: dict[int, Training] = {}
+        for precision in plan.precisions:
+            counts = count(network, precision, dataset.shape)
+            yield counts
+            for mode in plan.modes:
+                cells = _cells(counts, mode, dataset, device, plan, ceiling[precision], copy)
+                for cell in cells:
+                    yield cell
+                    if isinstance(cell, Training) and precision == "float32":
+                        best[cell.replicates] = _faster(cell, best.get(cell.replicates))
+            rate = cohorts.evaluated_per_second(
+                network, dataset, device, brief, precision=precision
             )
+            yield Evaluation(network=network, precision=precision, images_per_second=rate)
+        if cohorts.augmentation(dataset.shape) == "flip-crop":
+            yield _augmentation(network, dataset, device, brief, best.get(1))
+        yield _plain(network, dataset, device, brief, best.get(1))
+        if network in plan.separate:
+            seconds = processes.seconds(network, 1, 1, device, threads=plan.threads)
+            yield Start(network=network, seconds=seconds)
+            together = [number for number in best if 1 < number <= TOGETHER]
+            if together:
+                yield _processes(best[max(together)], device, plan)
+
+
+def _cells(
+    counts: Network,
+    mode: Mode,
+    dataset: Dataset,
+    device: torch.device,
+    plan: Plan,
+    product: Product,
+    copy: Copy,
+) -> Iterator[Training | Failure]:
+    """Yield the speed of each size of cohort; none is tried after one that failed."""
+    operations = cohorts.BATCH * counts.training_operations_per_image
+    computing = operations / product.operations_per_second
+    moving = counts.bytes_per_step / copy.bytes_per_second
+    single: float | None = None
+    reason = ""
+    for replicates in plan.replicates:
+        cell: dict[str, Any] = {
+            "network": counts.network,
+            "precision": counts.precision,
+            "mode": mode,
+            "replicates": replicates,
+        }
+        if reason:
+            yield Failure(**cell, reason=reason)
+            continue
+        reset_peak(device)
+        try:
+            seconds = cohorts.seconds_per_step(
+                counts.network,
+                replicates,
+                dataset,
+                device,
+                plan.seconds,
+                longest=plan.longest,
+                precision=counts.precision,
+                mode=mode,
+            )
+        except (torch.OutOfMemoryError, TooSlow) as error:
+            full = isinstance(error, torch.OutOfMemoryError)
+            yield Failure(**cell, reason="out of memory" if full else str(error))
+            reason = f"not tried after {replicates} replicates"
+            continue
+        images = replicates * cohorts.BATCH / seconds
+        single = images if replicates == 1 else single
+        yield Training(
+            **cell,
+            steps_per_second=1 / seconds,
+            images_per_second=images,
+            gain=images / single if single else None,
+            share_of_product=replicates * computing / seconds,
+            share_of_roofline=replicates * max(computing, moving) / seconds,
+            peak_memory_mb=peak_mb(device),
+        )
+
+
+def _faster(cell: Training, other: Training | None) -> Training:
+    return cell if not other or cell.steps_per_second > other.steps_per_second else other
+
+
+def _augmentation(
+    network: str, dataset: Dataset, device: torch.device, seconds: float, single: Training | None
+) -> Augmentation:
+    gather, augmented = (
+        cohorts.seconds_per_batch(dataset, augment, device, seconds)
+        for augment in ("none", "flip-crop")
+    )
+    return Augmentation(
+        network=network,
+        gather_seconds_per_batch=gather,
+        augmentation_seconds_per_batch=augmented - gather,
+        share_of_step=(augmented - gather) * single.steps_per_second if single else None,
+    )
+
+
+def _plain(
+    network: str, dataset: Dataset, device: torch.device, seconds: float, single: Training | None
+) -> Plain:
+    cores = len(os.sched_getaffinity(0))
+    workers, taken = plain.best(network, dataset, device, seconds, cores=cores)
+    return Plain(
+        network=network,
+        workers=workers,
+        steps_per_second=1 / taken,
+        images_per_second=cohorts.BATCH / taken,
+        ratio=taken * single.steps_per_second if single else None,
+    )
+
+
+def _processes(cell: Training, device: torch.device, plan: Plan) -> Processes:
+    steps = max(1, round(plan.seconds * cell.steps_per_second))
+    at_once = cell.replicates if device.type == "cuda" else min(plan.threads, cell.replicates)
+    together = processes.seconds(
+        cell.network, cell.replicates, steps, device, mode=cell.mode, threads=plan.threads
+    )
+    separate = processes.seconds(
+        cell.network, 1, steps, device, mode=cell.mode, runs=cell.replicates, at_once=at_once
+    )
+    return Processes(
+        network=cell.network,
+        replicates=cell.replicates,
+        steps=steps,
+        processes=at_once,
+        cohort_seconds=together,
+        separate_seconds=separate,
+    )
+
+
+def _title(machine: Machine) -> str:
+    return (
+        f"{machine.device}, {machine.threads} threads, torch {machine.torch}, batch "
+        f"{machine.batch_size}, {machine.date}"
+    )
+
+
+def _line(record: Record) -> str:
+    """Return a record as a line of text."""
+    match record:
+        case Product(precision=precision, size=size, operations_per_second=rate):
+            return f"matrix product {precision:8} {rate / 1e12:9.3f} T operations/s (size {size})"
+        case Copy(bytes_per_second=rate):
+            return f"copy                    {rate / 1e9:9.1f} GB/s"
+        case Network():
+            return (
+                f"\n{record.network}, {record.precision}: "
+                f"{record.training_operations_per_image / 1e6:.3g} M operations an image trained, "
+                f"{record.bytes_per_step / 1e6:.3g} MB a step\n"
+                f"{'mode':8} {'replicates':>10} {'steps/s':>9} {'images/s':>9} {'gain':>6} "
+                f"{'product':>8} {'roofline':>8} {'MB':>7}"
+            )
+        case Training():
+            gain = "" if record.gain is None else f"{record.gain:.2f}"
+            return (
+                f"{record.mode:8} {record.replicates:10} {record.steps_per_second:9.4g} "
+                f"{record.images_per_second:9.0f} {gain:>6} {record.share_of_product:8.1%} "
+                f"{record.share_of_roofline:8.1%} {record.peak_memory_mb:7.0f}"
+            )
+        case Failure():
+            return f"{record.mode:8} {record.replicates:10} {record.reason}"
+        case Evaluation(images_per_second=rate):
+            return f"evaluation: {rate:.0f} images/s"
+        case Augmentation():
+            share = record.share_of_step
+            return (
+                f"batch gathered in {1e3 * record.gather_seconds_per_batch:.2f} ms, flip and crop "
+                f"{1e3 * record.augmentation_seconds_per_batch:.2f} ms"
+                + ("" if share is None else f", {share:.1%} of a step of one replicate")
+            )
+        case Plain():
+            ratio = "" if record.ratio is None else f"; one replicate here: {record.ratio:.2f} x"
+            return (
+                f"plain loop: {record.images_per_second:.0f} images/s with {record.workers} "
+                f"workers{ratio}"
+            )
+        case Processes():
+            return (
+                f"{record.replicates} replicates, {record.steps} steps: one cohort "
+                f"{record.cohort_seconds:.1f} s, processes, {record.processes} at a time, "
+                f"{record.separate_seconds:.1f} s"
+            )
+        case Start(seconds=seconds):
+            return f"start to first step and end of a process: {seconds:.1f} s"

@@ -156,17 +156,14 @@ class _Known:
     """What the study says of its jobs.
 
     Args:
-        study: The study; sizes of its datasets are those of the prepared ones, where there are.
+        study: The study.
     """
 
     def __init__(self, study: Study) -> None:
         self._study = study
         self._scoring = {(job.benchmark, job.percent, job.cohort): job for job in study.el2n()}
         self._flatness = {job.path: job.settings for job in study.flatness()}
-        self._extents = {
-            name: _prepared(Path(study.results, "data", name, "dataset.json")) or extent(source)
-            for name, source in study.datasets.items()
-        }
+        self._extents = extents(study)
 
     def contents(self, job: Job) -> _Contents | None:
         """Return what a job computes and writes; None if only preparing its data can tell."""
@@ -221,6 +218,14 @@ class _Known:
             work.training(recipe, data, network, replicates),
             work.training_bytes(recipe, data, network, replicates),
         )
+
+
+def extents(study: Study) -> dict[str, Extent | None]:
+    """Return how large each dataset of a study is, None if only its preparation can tell."""
+    return {
+        name: _prepared(Path(study.results, "data", name, "dataset.json")) or extent(source)
+        for name, source in study.datasets.items()
+    }
 
 
 def _prepared(file: Path) -> Extent | None:

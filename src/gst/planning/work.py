@@ -34,13 +34,25 @@ class Work(NamedTuple):
     steps: int = 0
 
 
+class Images(NamedTuple):
+    """Images that a replicate is trained on and evaluated on, each as often as it is."""
+
+    trained: int
+    evaluated: int
+
+
+def images(recipe: Recipe, data: Extent) -> Images:
+    """Return the images of a training: the test images after each epoch, all at its end."""
+    epochs = recipe.training.epochs - recipe.first_epoch
+    return Images(epochs * data.train, epochs * data.test + data.train + data.test)
+
+
 def training(recipe: Recipe, data: Extent, network: Footprint, replicates: int) -> Work:
     """Return what training a cohort computes, evaluation after each epoch included."""
     epochs = recipe.training.epochs - recipe.first_epoch
-    trained = epochs * data.train * (1 + BACKWARD)
-    evaluated = epochs * data.test + data.train + data.test
+    trained, evaluated = images(recipe, data)
     return Work(
-        operations=replicates * network.operations * (trained + evaluated),
+        operations=replicates * network.operations * (trained * (1 + BACKWARD) + evaluated),
         steps=epochs * ceil(data.train / recipe.training.batch_size),
     )
 

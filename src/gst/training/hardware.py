@@ -28,8 +28,7 @@ def device(gpus: int) -> torch.device:
         return torch.device("cpu")
     if torch.cuda.is_available():
         torch.cuda.set_device(take(visible_gpus()))
-        torch.backends.cuda.matmul.allow_tf32 = True
-        torch.backends.cudnn.allow_tf32 = True
+        allow_tf32()
         return torch.device("cuda")
     if os.environ.get(FALLBACK) == "1":
         return torch.device("cpu")
@@ -37,6 +36,12 @@ def device(gpus: int) -> torch.device:
         "this job was given a GPU but torch finds none: check the driver and the partition, "
         f"ask for no GPU in the profile, or set {FALLBACK}=1 to run on the CPU"
     )
+
+
+def allow_tf32() -> None:
+    """Let float32 products and convolutions of GPUs use TF32."""
+    torch.backends.cuda.matmul.allow_tf32 = True
+    torch.backends.cudnn.allow_tf32 = True
 
 
 def visible_gpus() -> list[str]:

@@ -1,0 +1,90 @@
+"""Times steps on a device that may run behind the host."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from statistics import median
+
+import torch
+
+LAPS = 10
+"""Laps that the time is divided into."""
+LEAST = 2
+"""Laps that count at least, however long they take."""
+
+
+class TooSlow(Exception):
+    """A step takes longer than it may."""
+
+
+class Stopwatch:
+    """Times steps in laps, and says when it has seen enough.
+
+    A lap is as many steps as fit into a tenth of the time, and at least one. The first lap warms
+    up and does not count. The device is waited for at the ends of laps only, so that it stays busy
+    from step to step.
+
+    Args:
+        device: What computes.
+        seconds: Time to measure for.
+        longest: Seconds that a step may take.
+    """
+
+    def __init__(self, device: torch.device, seconds: float, *, longest: float = math.inf) -> None:
+        self.device, self.seconds, self.longest = device, seconds, longest
+        self.laps: list[float] = []
+        self._spent, self._warm = 0.0, False
+        self.start()
+
+    def start(self) -> None:
+        """Begin a lap; what was done since the last one ended counts nowhere."""
+        synchronise(self.device)
+        self._steps, self._started = 0, time.perf_counter()
+
+    def step(self, *, last: bool = False) -> bool:
+        """Count a step that was just given to the device.
+
+        Args:
+            last: Whether the lap ends with it in any case.
+
+        Returns:
+            Whether that is enough.
+
+        Raises:
+            TooSlow: If the steps of the first lap took longer than a step may.
+        """
+        self._steps += 1
+        if not last and time.perf_counter() - self._started < self.seconds / LAPS:
+            return False
+        synchronise(self.device)
+        elapsed = time.perf_counter() - self._started
+        if self._warm:
+            self.laps.append(elapsed / self._steps)
+            self._spent += elapsed
+        elif elapsed / self._steps > self.longest:
+            raise TooSlow(f"a step takes {elapsed / self._steps:.0f} s")
+        self._warm = True
+        self.start()
+        return self._spent >= self.seconds and len(self.laps) >= LEAST
+
+    @property
+    def seconds_per_step(self) -> float:
+        """The time of a step: the median over laps."""
+        return median(self.laps)
+
+
+def seconds_each(work: Callable[[], object], device: torch.device, seconds: float) -> float:
+    """Return how long something takes, done again and again for some seconds."""
+    watch = Stopwatch(device, seconds)
+    while True:
+        work()
+        if watch.step():
+            return watch.seconds_per_step
+
+
+def synchronise(device: torch.device) -> None:
+    """Wait until the device has done all it was given."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)

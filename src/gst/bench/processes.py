@@ -1,0 +1,66 @@
+"""A cohort beside the same runs in processes of their own, start-up included."""
+
+from __future__ import annotations
+
+import itertools
+import multiprocessing
+import time
+
+import torch
+
+from gst.bench.clock import synchronise
+from gst.bench.cohorts import Enough, run, shape_of, synthetic
+from gst.bench.records import Mode
+from gst.training.hardware import allow_tf32
+from gst.training.loop import TrainingState
+
+
+def seconds(
+    network: str,
+    replicates: int,
+    steps: int,
+    device: torch.device,
+    *,
+    mode: Mode = "eager",
+    runs: int = 1,
+    at_once: int = 1,
+    threads: int = 1,
+) -> float:
+    """Return how long some runs take, each in a new process, from the first start to the last end.
+
+    Args:
+        network: What each trains.
+        replicates: How many of it, as one cohort.
+        steps: Training steps of each.
+        device: What they compute on.
+        mode: How they do.
+        runs: How many runs there are.
+        at_once: Processes that run at a time.
+        threads: Threads of each.
+    """
+    gpu = torch.cuda.current_device() if device.type == "cuda" else None
+    job = (network, replicates, steps, mode, gpu, threads)
+    context = multiprocessing.get_context("spawn")
+    started = time.perf_counter()
+    with context.Pool(at_once, maxtasksperchild=1) as pool:
+        pool.starmap(_train, [job] * runs, chunksize=1)
+    return time.perf_counter() - started
+
+
+def _train(
+    network: str, replicates: int, steps: int, mode: Mode, gpu: int | None, threads: int
+) -> None:
+    torch.set_num_threads(threads)
+    device = torch.device("cpu")
+    if gpu is not None:
+        device = torch.device("cuda")
+        torch.cuda.set_device(gpu)
+        allow_tf32()
+    left = itertools.count(steps - 1, -1)
+
+    def pause(state: TrainingState) -> None:
+        if state.step and not next(left):
+            raise Enough
+
+    run(network, replicates, synthetic(shape_of(network)), device, pause, mode=mode)
+    synchronise(device)
