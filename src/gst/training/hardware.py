@@ -12,7 +12,9 @@ FALLBACK = "GST_CPU_INSTEAD_OF_GPU"
 
 
 def device(gpus: int) -> torch.device:
-    """Return the device of a job, and let its float32 products use TF32 if it is a GPU.
+    """Return the device of a job; on a GPU, float32 products may use TF32.
+
+    There, convolutions use the fastest of cuDNN's algorithms, tried out once for every shape.
 
     The GPU is this process's alone among all that come here, until the process ends; each of
     several processes that train together takes one.
@@ -30,6 +32,7 @@ def device(gpus: int) -> torch.device:
         torch.cuda.set_device(take(visible_gpus()))
         torch.backends.cuda.matmul.allow_tf32 = True
         torch.backends.cudnn.allow_tf32 = True
+        torch.backends.cudnn.benchmark = True
         return torch.device("cuda")
     if os.environ.get(FALLBACK) == "1":
         return torch.device("cpu")

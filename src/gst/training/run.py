@@ -29,6 +29,7 @@ from gst.layout import snapshot_name
 from gst.pruning.size import parameters_left
 from gst.recipe import LeaveOut, Network, Recipe, jsonable
 from gst.training import interventions
+from gst.training.capture import recorder
 from gst.training.checkpoint import EVERY, Checkpoint
 from gst.training.cohort import prunable
 from gst.training.data import load_data
@@ -121,6 +122,7 @@ def run(job: Job, dataset: Dataset, labels: LabelDraw) -> None:
             data,
             interventions.make(job.recipe),
             rewound=rewound,
+            record=recorder(job.device),
             pause=checkpoint.pause,
             progress=_progress(job.recipe) if first else lambda rows: None,
         )
