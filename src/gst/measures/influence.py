@@ -137,7 +137,7 @@ def _scores(
             state,
             data,
             interventions.make(recipe),
-            record=recorder(job.device),
+            record=recorder(job.device) if data.resident else None,
             pause=checkpoint.pause,
             progress=progress,
         )

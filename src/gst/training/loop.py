@@ -283,7 +283,8 @@ def train(
         intervention: What happens beside training.
         rewound: Weights and buffers, as `TrainingState.arrays` has them, that replace the state's
             after the pruning before the first step; None keeps the state's own.
-        record: What records steps to replay them; None carries out each as it comes.
+        record: What records steps to replay them, for resident data; None carries out each as it
+            comes.
         pause: Called after every step, where a checkpoint can be written.
         progress: Called with each finished epoch's rows.
     """
@@ -301,7 +302,7 @@ def train(
         if rewound is not None:
             state.cohort.load_state(rewound)
             state.set_masks(state.masks)
-    steps = Steps(state, data.processes, record if data.resident else None)
+    steps = Steps(state, data.processes, record)
     batches = data.epoch(state.recipe, state.seeds, state.epoch)
     while state.epoch < settings.epochs:
         started = time.perf_counter()

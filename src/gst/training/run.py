@@ -117,12 +117,13 @@ def run(job: Job, dataset: Dataset, labels: LabelDraw) -> None:
         if not checkpoint.resume(state) and before:
             state.load_arrays(start)
         first_step = usage.seconds()
+        record = recorder(job.device) if data.resident else None
         train(
             state,
             data,
             interventions.make(job.recipe),
             rewound=rewound,
-            record=recorder(job.device),
+            record=record,
             pause=checkpoint.pause,
             progress=_progress(job.recipe) if first else lambda rows: None,
         )
@@ -135,7 +136,8 @@ def run(job: Job, dataset: Dataset, labels: LabelDraw) -> None:
     if not first:
         return
     _write(job, state, measured)
-    _write_record(job, state, dataset, seconds_to_first_step=round(first_step, 3), **used)
+    used |= {"seconds_to_first_step": round(first_step, 3), "captured": record is not None}
+    _write_record(job, state, dataset, **used)
     if not job.keep_checkpoint:
         checkpoint.remove()
 
