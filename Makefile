@@ -3,6 +3,7 @@
 # make why       print what would run, and why
 # make archive   put the finished study into one file, an RO-Crate
 # make test      set up, and run the tests
+# make test-gpu  the same for those that need a GPU, on a machine that has one
 # make lint      set up, and check style, types and the workflow
 # make lock      resolve the lock anew, for every platform (needs uv)
 # make clean     remove .venv; results stay
@@ -14,7 +15,7 @@ BIN := .venv/bin
 READY := .venv/ready
 OPTIONS = $(if $(PROFILE),--profile $(PROFILE)) $(if $(CONFIG),--configfile $(CONFIG))
 
-.PHONY: study plan why archive setup test lint lock clean
+.PHONY: study plan why archive setup test test-gpu lint lock clean
 
 study: setup
 	$(BIN)/snakemake all $(OPTIONS)
@@ -29,6 +30,9 @@ setup: $(READY)
 
 test: setup
 	$(BIN)/python -m pytest
+
+test-gpu: setup
+	GST_GPU_TESTS=required $(BIN)/python -m pytest -s tests/gpu
 
 lint: setup
 	$(BIN)/ruff check

@@ -47,16 +47,13 @@ def test_two_laps_count_however_long_they_take(clock: list[float]) -> None:
         assert watch.step() == (number == 2)
 
 
-def test_what_happens_between_the_last_step_and_a_new_start_counts_nowhere(
-    clock: list[float],
-) -> None:
-    watch = Stopwatch(CPU, 100)
-    for _ in range(3):
-        clock[0] += 2
-        watch.step(last=True)
-        clock[0] += 1000
-        watch.start()
-    assert watch.laps == [2, 2]
+def test_warming_up_can_take_several_steps(clock: list[float]) -> None:
+    watch = Stopwatch(CPU, 2, warm_up=3)
+    for seconds in (50, 50, 50, 1, 1):
+        clock[0] += seconds
+        enough = watch.step()
+    assert enough
+    assert watch.laps == [1, 1]
 
 
 def test_a_step_that_takes_too_long_is_refused(clock: list[float]) -> None:

@@ -37,12 +37,9 @@ def test_speeds_are_positive(precision: cohorts.Precision) -> None:
     assert cohorts.evaluated_per_second("vgg-digits", *place, precision=precision) > 0
 
 
-def test_augmented_batches_take_longer() -> None:
-    data = cohorts.synthetic((3, 32, 32), 2)
-    plain, augmented = (
-        cohorts.seconds_per_batch(data, augment, CPU, 0.2) for augment in ("none", "flip-crop")
-    )
-    assert 0 < plain < augmented
+@pytest.mark.parametrize("augment", ["none", "flip-crop"])
+def test_batches_are_timed(augment: str) -> None:
+    assert cohorts.seconds_per_batch(cohorts.synthetic((3, 32, 32), 2), augment, CPU, 0.02) > 0
 
 
 def test_a_step_that_takes_too_long_ends_the_measurement() -> None:

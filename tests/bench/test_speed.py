@@ -57,6 +57,7 @@ def test_rates_gains_and_shares(monkeypatch: pytest.MonkeyPatch) -> None:
     ("error", "reason"),
     [
         (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate"), "out of memory"),
+        (RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"), "out of memory"),
         (TooSlow("a step takes 31 s"), "a step takes 31 s"),
     ],
 )
@@ -67,6 +68,11 @@ def test_a_cell_that_does_not_fit_is_reported_and_more_replicates_are_not_tried(
     assert isinstance(one, Training)
     assert isinstance(two, Failure)
     assert (two.reason, four.reason) == (reason, "not tried after 2 replicates")
+
+
+def test_other_errors_are_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(RuntimeError, match="illegal memory access"):
+        cells(monkeypatch, {1: RuntimeError("CUDA error: an illegal memory access")})
 
 
 def test_every_kind_of_record_is_printed_and_kept(

@@ -25,8 +25,8 @@ def built(name: str, dropout: float = 0.5) -> nn.Module:
 
 @given(st.integers(0, 2**63 - 1), st.sampled_from([0.1, 0.5, 0.9]))
 def test_entries_go_or_grow(key: int, probability: float) -> None:
-    dropout = Dropout(probability)
-    dropout.key = key
+    dropout = Dropout(probability, features=30)
+    dropout.draw(key, 400)
     x = torch.rand(400, 30) + 1
     y = dropout(x)
     kept = y != 0
@@ -35,7 +35,7 @@ def test_entries_go_or_grow(key: int, probability: float) -> None:
     deviation = (probability * (1 - probability) / kept.numel()) ** 0.5
     assert kept.double().mean().item() == pytest.approx(1 - probability, abs=6 * deviation)
     assert torch.equal(dropout(x), y)
-    dropout.key = (key + 1) % 2**63
+    dropout.draw((key + 1) % 2**63, 400)
     assert not torch.equal(dropout(x), y)
 
 
@@ -48,6 +48,7 @@ def test_it_acts_on_the_last_dense_layer_while_training(name: str) -> None:
     images = torch.randn(4, *SHAPE)
     inputs = []
     last.register_forward_pre_hook(lambda _layer, given: inputs.append(given[0].detach()))
+    last.dropout.draw(0, len(images))
     module(images)
     without(images)
     assert torch.equal(module.eval()(images), without.eval()(images))
@@ -61,4 +62,5 @@ def test_a_copy_has_dropout_of_its_own() -> None:
     twin = copy.deepcopy(module).eval()
     images = torch.randn(4, *SHAPE)
     assert torch.equal(twin(images), built("lenet-digits", dropout=0)(images))
+    module.fc3.dropout.draw(0, len(images))
     assert not torch.equal(module(images), twin(images))

@@ -31,13 +31,13 @@ assert pd and pyarrow.parquet  # Imported by a run only when it writes.
 def count_steps(file: str) -> None:
     """Let every step that is executed add a byte to a file."""
     opened = os.open(file, os.O_WRONLY | os.O_CREAT)
-    step = Optimiser.step
+    update = Optimiser.update
 
     def counted(self: Optimiser, *arguments: Any) -> None:
-        step(self, *arguments)
+        update(self, *arguments)
         os.write(opened, b".")
 
-    Optimiser.step = counted  # type: ignore[method-assign]
+    Optimiser.update = counted  # type: ignore[method-assign]
 
 
 def count_moves(file: str, last: int, when: str) -> None:

@@ -29,7 +29,7 @@ def test_lost_files_are_made_again_from_a_kept_checkpoint(
     def train(*arguments: object) -> None:
         pytest.fail("a finished run trains again")
 
-    monkeypatch.setattr(Optimiser, "step", train)
+    monkeypatch.setattr(Optimiser, "update", train)
     run(made, dataset, labels)
     assert contents(made.folder) == written
     assert made.checkpoint.exists()

@@ -41,12 +41,13 @@ def test_updates_are_those_of_torch(
     ours = [x.clone() for x in start]
     theirs = [torch.nn.Parameter(x.clone()) for x in start]
     optimiser, expected = made(settings, ours), reference(theirs, **options)
-    for _ in range(10):
+    factors = optimiser.factors([settings.lr] * 10, before=0)
+    for row in factors:
         grads = [torch.randn_like(x) for x in start]
         for parameter, grad in zip(theirs, grads, strict=True):
             parameter.grad = grad.clone()
         expected.step()
-        optimiser.step(grads, settings.lr, {})
+        optimiser.update(grads, row, {})
     for a, b in zip(ours, theirs, strict=True):
         torch.testing.assert_close(a, b.detach(), rtol=1e-12, atol=1e-12)
 
@@ -57,8 +58,8 @@ def test_masked_entries_and_their_moments_stay_exactly_zero(settings: Sgd | Adam
     mask = (torch.rand(40) < 0.5).float()
     leaves = [torch.randn(40) * mask, torch.randn(3)]
     optimiser = made(settings, leaves)
-    for _ in range(5):
-        optimiser.step([torch.randn(40), torch.randn(3)], settings.lr, {0: mask})
+    for row in optimiser.factors([settings.lr] * 5, before=0):
+        optimiser.update([torch.randn(40), torch.randn(3)], row, {0: mask})
     for tensor in (leaves[0], *(slot[0] for slot in optimiser.slots.values())):
         assert (tensor[mask == 0] == 0).all()
         assert (tensor[mask == 1] != 0).all()

@@ -29,44 +29,45 @@ class Stopwatch:
     Args:
         device: What computes.
         seconds: Time to measure for.
+        warm_up: Steps of the first lap at least.
         longest: Seconds that a step may take.
     """
 
-    def __init__(self, device: torch.device, seconds: float, *, longest: float = math.inf) -> None:
+    def __init__(
+        self,
+        device: torch.device,
+        seconds: float,
+        *,
+        warm_up: int = 1,
+        longest: float = math.inf,
+    ) -> None:
         self.device, self.seconds, self.longest = device, seconds, longest
         self.laps: list[float] = []
-        self._spent, self._warm = 0.0, False
-        self.start()
+        self._least, self._warm, self._spent = warm_up, False, 0.0
+        self._start()
 
-    def start(self) -> None:
-        """Begin a lap; what was done since the last one ended counts nowhere."""
-        synchronise(self.device)
+    def _start(self) -> None:
         self._steps, self._started = 0, time.perf_counter()
 
-    def step(self, *, last: bool = False) -> bool:
-        """Count a step that was just given to the device.
-
-        Args:
-            last: Whether the lap ends with it in any case.
-
-        Returns:
-            Whether that is enough.
+    def step(self) -> bool:
+        """Count a step that was just given to the device; return whether that is enough.
 
         Raises:
             TooSlow: If the steps of the first lap took longer than a step may.
         """
         self._steps += 1
-        if not last and time.perf_counter() - self._started < self.seconds / LAPS:
+        lasted = time.perf_counter() - self._started
+        if lasted < self.seconds / LAPS or self._steps < self._least:
             return False
         synchronise(self.device)
-        elapsed = time.perf_counter() - self._started
+        lasted = time.perf_counter() - self._started
         if self._warm:
-            self.laps.append(elapsed / self._steps)
-            self._spent += elapsed
-        elif elapsed / self._steps > self.longest:
-            raise TooSlow(f"a step takes {elapsed / self._steps:.0f} s")
-        self._warm = True
-        self.start()
+            self.laps.append(lasted / self._steps)
+            self._spent += lasted
+        elif lasted / self._steps > self.longest:
+            raise TooSlow(f"a step takes {lasted / self._steps:.0f} s")
+        self._least, self._warm = 1, True
+        self._start()
         return self._spent >= self.seconds and len(self.laps) >= LEAST
 
     @property

@@ -19,6 +19,7 @@ from gst.data.loaded import Dataset
 from gst.data.splits import Split
 from gst.recipe import Recipe
 from gst.training import interventions
+from gst.training.capture import WARM_UP, recorder
 from gst.training.cohort import Cohort, initial_keys
 from gst.training.evaluate import evaluate
 from gst.training.loop import DeviceData, TrainingState, train
@@ -40,7 +41,7 @@ class Enough(Exception):
 
 def modes(device: torch.device) -> tuple[Mode, ...]:
     """Return the ways in which steps can be made on a device."""
-    return ("eager",)
+    return ("eager", "captured") if recorder(device) else ("eager",)
 
 
 def shape_of(network: str) -> tuple[int, int, int]:
@@ -97,8 +98,9 @@ def run(
     labels = np.stack([dataset.train.labels] * replicates)
     data = DeviceData.load(dataset, labels, found.training, device)
     state = TrainingState(found, range(replicates), CLASSES, dataset.shape, data.trained, device)
+    record = recorder(device) if mode == "captured" else None
     with suppress(Enough):
-        train(state, data, interventions.make(found), pause=pause)
+        train(state, data, interventions.make(found), record=record, pause=pause)
 
 
 def seconds_per_step(
@@ -112,7 +114,10 @@ def seconds_per_step(
     precision: Precision = "float32",
     mode: Mode = "eager",
 ) -> float:
-    """Return how long a step takes; starts of epochs count in, their evaluation does not.
+    """Return how long a step takes.
+
+    What happens between epochs counts in: orders and augmentations are drawn, one batch is
+    evaluated.
 
     Args:
         network: What is trained.
@@ -128,12 +133,11 @@ def seconds_per_step(
         TooSlow: If a step takes longer than it may.
         torch.OutOfMemoryError: If the device's memory does not hold the cohort.
     """
-    watch = Stopwatch(device, seconds, longest=longest)
+    warm_up = WARM_UP + 2 if mode == "captured" else 1
+    watch = Stopwatch(device, seconds, warm_up=warm_up, longest=longest)
 
     def pause(state: TrainingState) -> None:
-        if not state.step:
-            watch.start()
-        elif watch.step(last=state.step == state.steps_an_epoch):
+        if state.step and watch.step():
             raise Enough
 
     run(network, replicates, dataset, device, pause, precision=precision, mode=mode)

@@ -11,7 +11,7 @@ import torch
 from gst.bench.clock import synchronise
 from gst.bench.cohorts import Enough, run, shape_of, synthetic
 from gst.bench.records import Mode
-from gst.training.hardware import allow_tf32
+from gst.training.hardware import use_fast_kernels
 from gst.training.loop import TrainingState
 
 
@@ -55,7 +55,7 @@ def _train(
     if gpu is not None:
         device = torch.device("cuda")
         torch.cuda.set_device(gpu)
-        allow_tf32()
+        use_fast_kernels()
     left = itertools.count(steps - 1, -1)
 
     def pause(state: TrainingState) -> None:

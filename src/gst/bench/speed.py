@@ -155,9 +155,10 @@ def _cells(
                 precision=counts.precision,
                 mode=mode,
             )
-        except (torch.OutOfMemoryError, TooSlow) as error:
-            full = isinstance(error, torch.OutOfMemoryError)
-            yield Failure(**cell, reason="out of memory" if full else str(error))
+        except (RuntimeError, TooSlow) as error:
+            if not isinstance(error, TooSlow) and not _is_full(error):
+                raise
+            yield Failure(**cell, reason="out of memory" if _is_full(error) else str(error))
             reason = f"not tried after {replicates} replicates"
             continue
         images = replicates * cohorts.BATCH / seconds
@@ -171,6 +172,12 @@ def _cells(
             share_of_roofline=replicates * max(computing, moving) / seconds,
             peak_memory_mb=peak_mb(device),
         )
+
+
+def _is_full(error: Exception) -> bool:
+    """Whether memory ran out: torch's, also while a graph was captured, or a library's."""
+    chain = (error, error.__context__)
+    return any(isinstance(e, torch.OutOfMemoryError) for e in chain) or "ALLOC_FAILED" in str(error)
 
 
 def _faster(cell: Training, other: Training | None) -> Training:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Self
 
 import numpy as np
@@ -86,27 +86,38 @@ class EpochBatches:
         self.batch_size, self.augment, self.normalise = batch_size, augment, normalise
         n = len(images) if kept is None else kept.shape[1]
 
-        def draw(purpose: str) -> list[torch.Generator]:
-            return [torch.Generator().manual_seed(key(s, purpose, level, epoch)) for s in seeds]
+        def draw(purpose: str, one: Callable[[torch.Generator], Tensor]) -> Tensor:
+            keys = [key(seed, purpose, level, epoch) for seed in seeds]
+            drawn = torch.stack([one(torch.Generator().manual_seed(own)) for own in keys])
+            if images.is_cuda:  # Copies from pinned memory are not waited for.
+                drawn = drawn.pin_memory()
+            return drawn.to(images.device, non_blocking=True)
 
-        order = torch.stack([torch.randperm(n, generator=g) for g in draw("order")])
-        self.order = order.to(images.device)
+        self.order = draw("order", lambda g: torch.randperm(n, generator=g))
         if kept is not None:
             self.order = kept.gather(1, self.order)
         if augment == "flip-crop":
-            chance = torch.stack([torch.rand(n, generator=g) < 0.5 for g in draw("flip")])
-            corner = torch.stack(
-                [torch.randint(2 * _PADDING + 1, (n, 2), generator=g) for g in draw("crop")]
-            )
-            self.flip, self.corner = chance.to(images.device), corner.to(images.device)
+            sides = 2 * _PADDING + 1
+            self.flip = draw("flip", lambda g: torch.rand(n, generator=g) < 0.5)
+            self.corner = draw("crop", lambda g: torch.randint(sides, (n, 2), generator=g))
 
     def __len__(self) -> int:
         """Return the number of batches."""
         return -(-self.order.shape[1] // self.batch_size)
 
+    def follow(self, after: EpochBatches) -> None:
+        """Become the batches of another epoch of the same run, in the same memory."""
+        self.order.copy_(after.order)
+        if self.augment == "flip-crop":
+            self.flip.copy_(after.flip)
+            self.corner.copy_(after.corner)
+
     def __getitem__(self, step: int) -> tuple[Tensor, Tensor]:
         """Return the inputs [R, B, C, H, W] and labels [R, B] of a step."""
-        span = slice(step * self.batch_size, (step + 1) * self.batch_size)
+        return self.at(slice(step * self.batch_size, (step + 1) * self.batch_size))
+
+    def at(self, span: slice | Tensor) -> tuple[Tensor, Tensor]:
+        """Return the inputs and labels of a part of the order, or of places int64 [B] in it."""
         chosen = self.order[:, span]
         images = self.images.index_select(0, chosen.flatten()).unflatten(0, chosen.shape)
         if self.augment == "flip-crop":

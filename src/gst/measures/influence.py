@@ -16,6 +16,7 @@ from gst.measures.el2n import el2n
 from gst.randomness import key
 from gst.recipe import Recipe, jsonable
 from gst.training import interventions
+from gst.training.capture import recorder
 from gst.training.checkpoint import EVERY, Checkpoint
 from gst.training.data import load_data
 from gst.training.evaluate import logits
@@ -132,7 +133,14 @@ def _scores(
 
     with checkpoint.stop.listening():
         checkpoint.resume(state)
-        train(state, data, interventions.make(recipe), pause=checkpoint.pause, progress=progress)
+        train(
+            state,
+            data,
+            interventions.make(recipe),
+            record=recorder(job.device) if data.resident else None,
+            pause=checkpoint.pause,
+            progress=progress,
+        )
     if dataset.stream:
         checkpoint.save(state)
     (found,) = data.over_train(measure)

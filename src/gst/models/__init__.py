@@ -70,7 +70,7 @@ def build(
     _INITIALISATIONS[network.init](module, generator)
     if network.dropout:
         dense = [layer for layer in module.modules() if isinstance(layer, nn.Linear)]
-        Dropout(network.dropout).attach(dense[-1])
+        Dropout.attach(network.dropout, dense[-1])
     return module
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from gst.randomness import key
 from gst.recipe import Network
 
 _ALIGNMENT = 16  # float32 numbers in 64 bytes
+_DENSE = ("weight", "bias")
 
 
 def _stack(parts: Sequence[Tensor], device: torch.device) -> Tensor:
@@ -90,6 +91,60 @@ class _Dense(torch.autograd.Function):
         return grad_x, grad_weight, grad_bias, None, None
 
 
+class Part(Protocol):
+    """Replicates that run on their own: all at once, or one."""
+
+    replicates: slice
+    """Which they are."""
+    leaves: list[Tensor]
+    """The tensors that gradients are taken for."""
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Map images [R, B, C, H, W] of these replicates to logits [R, B, classes]."""
+        ...
+
+
+class _Stack:
+    """All replicates of a network of dense layers, run at once on the stacks."""
+
+    def __init__(
+        self, module: nn.Module, weights: Mapping[str, Tensor], grads: Mapping[str, Tensor]
+    ) -> None:
+        self.replicates = slice(None)
+        self.leaves = [weight.requires_grad_() for weight in weights.values()]
+        self._layers = list(module.named_children())
+        self._tensors = {
+            name: [stacks[f"{name}.{kind}"] for stacks in (weights, grads) for kind in _DENSE]
+            for name, layer in self._layers
+            if isinstance(layer, nn.Linear)
+        }
+
+    def __call__(self, images: Tensor) -> Tensor:
+        x = images
+        for name, layer in self._layers:
+            if isinstance(layer, nn.Linear):
+                x = _Dense.apply(x, *self._tensors[name])
+            elif isinstance(layer, nn.ReLU):
+                x = torch.relu(x)
+            else:
+                x = x.flatten(2)
+        return x
+
+
+class _Single:
+    """One replicate, run by its module."""
+
+    def __init__(self, module: nn.Module, replicate: int) -> None:
+        self.replicates = slice(replicate, replicate + 1)
+        self.leaves: list[Tensor] = list(module.parameters())
+        self._module = module
+
+    def __call__(self, images: Tensor) -> Tensor:
+        return self._module(
+            _aligned(images[0].contiguous(memory_format=torch.channels_last))
+        ).unsqueeze(0)
+
+
 class Cohort:
     """Replicates of one network, their tensors stacked: [R, ...].
 
@@ -97,8 +152,9 @@ class Cohort:
         modules: One module a replicate; their parameters and buffers are rows of the stacks.
         weights: Parameters by name, [R, ...].
         buffers: Buffers by name, [R, ...].
-        leaves: The tensors that gradients are taken for: the stacks themselves where the
-            whole network runs on them at once, else one tensor a replicate and parameter.
+        parts: What runs on its own, in the order of the replicates: all of them at once if the
+            whole network runs on the stacks, else one part a replicate.
+        leaves: The leaves of all parts.
     """
 
     def __init__(
@@ -132,15 +188,15 @@ class Cohort:
         dense = isinstance(first, nn.Sequential) and all(
             isinstance(layer, nn.Flatten | nn.Linear | nn.ReLU) for layer in first
         )
-        stacked = stacked and dense and not network.dropout
-        self._layers = list(first.named_children()) if stacked else None
+        self._stacked = stacked and dense and not network.dropout
         layers = [layer for module in self.modules for layer in module.modules()]
         self._dropouts = [layer for layer in layers if isinstance(layer, Dropout)]
-        if self._layers is not None:
-            self._grads = self.like_weights()
-            self.leaves = [weight.requires_grad_() for weight in self.weights.values()]
+        self.parts: Sequence[Part]
+        if self._stacked:
+            self.parts = [_Stack(first, self.weights, self.like_weights())]
         else:
-            self.leaves = [p for m in self.modules for p in m.parameters()]
+            self.parts = [_Single(module, r) for r, module in enumerate(self.modules)]
+        self.leaves = [leaf for part in self.parts for leaf in part.leaves]
 
     @staticmethod
     def _share(named: list[dict[str, Tensor]], device: torch.device) -> dict[str, Tensor]:
@@ -170,7 +226,7 @@ class Cohort:
             By the number of a leaf, the view of the stack that belongs to it.
         """
         names = list(self.weights)
-        if self._layers is not None:
+        if self._stacked:
             return {names.index(name): tensor for name, tensor in tensors.items()}
         return {
             r * len(names) + names.index(name): tensor[r]
@@ -178,11 +234,11 @@ class Cohort:
             for name, tensor in tensors.items()
         }
 
-    def like_weights(self) -> dict[str, Tensor]:
-        """Return zeros laid out as the weights are."""
+    def like_weights(self, names: Iterable[str] | None = None) -> dict[str, Tensor]:
+        """Return zeros laid out as the weights of these names, or as all, are."""
         return {
-            name: _stack([torch.zeros(w.shape[1:])] * len(self), self.device)
-            for name, w in self.weights.items()
+            name: _stack([torch.zeros(self.weights[name].shape[1:])] * len(self), self.device)
+            for name in (self.weights if names is None else names)
         }
 
     def train(self, mode: bool = True) -> None:
@@ -190,27 +246,14 @@ class Cohort:
         for module in self.modules:
             module.train(mode)
 
-    def seed_dropout(self, keys: Sequence[int]) -> None:
-        """Set the keys, one a replicate, that the next step's dropout is drawn from."""
+    def draw_dropout(self, keys: Sequence[int], examples: int) -> None:
+        """Draw what the next step's dropout keeps, for `examples` a replicate, by its key."""
         for layer, own in zip(self._dropouts, keys, strict=True):
-            layer.key = own
+            layer.draw(own, examples, self.device)
 
     def __call__(self, images: Tensor) -> Tensor:
         """Map images [R, B, C, H, W] to logits [R, B, classes]."""
-        if self._layers is None:
-            inputs = [_aligned(x.contiguous(memory_format=torch.channels_last)) for x in images]
-            return torch.stack([module(x) for module, x in zip(self.modules, inputs, strict=True)])
-        x = images
-        for name, layer in self._layers:
-            if isinstance(layer, nn.Linear):
-                names = (f"{name}.weight", f"{name}.bias")
-                tensors = [stacks[n] for stacks in (self.weights, self._grads) for n in names]
-                x = _Dense.apply(x, *tensors)
-            elif isinstance(layer, nn.ReLU):
-                x = torch.relu(x)
-            else:
-                x = x.flatten(2)
-        return x
+        return torch.cat([part(images[part.replicates]) for part in self.parts])
 
     def state(self) -> dict[str, np.ndarray]:
         """Return copies of weights/<name> and buffers/<name>, [R, ...], as files hold them."""

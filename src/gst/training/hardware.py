@@ -12,7 +12,9 @@ FALLBACK = "GST_CPU_INSTEAD_OF_GPU"
 
 
 def device(gpus: int) -> torch.device:
-    """Return the device of a job, and let its float32 products use TF32 if it is a GPU.
+    """Return the device of a job; on a GPU, float32 products may use TF32.
+
+    There, convolutions use the fastest of cuDNN's algorithms, tried out once for every shape.
 
     The GPU is this process's alone among all that come here, until the process ends; each of
     several processes that train together takes one.
@@ -28,7 +30,7 @@ def device(gpus: int) -> torch.device:
         return torch.device("cpu")
     if torch.cuda.is_available():
         torch.cuda.set_device(take(visible_gpus()))
-        allow_tf32()
+        use_fast_kernels()
         return torch.device("cuda")
     if os.environ.get(FALLBACK) == "1":
         return torch.device("cpu")
@@ -38,10 +40,11 @@ def device(gpus: int) -> torch.device:
     )
 
 
-def allow_tf32() -> None:
-    """Let float32 products and convolutions of GPUs use TF32."""
+def use_fast_kernels() -> None:
+    """Let this process use TF32 and the fastest of cuDNN's algorithms on GPUs."""
     torch.backends.cuda.matmul.allow_tf32 = True
     torch.backends.cudnn.allow_tf32 = True
+    torch.backends.cudnn.benchmark = True
 
 
 def visible_gpus() -> list[str]:

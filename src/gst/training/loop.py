@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import torch
@@ -16,14 +16,16 @@ from torch import Tensor
 from gst.data.device import EpochBatches, Normalise, to_device
 from gst.data.loaded import Dataset
 from gst.pruning.mask import Masks, count
-from gst.randomness import generator, key
+from gst.randomness import generator
 from gst.recipe import Recipe, Training
 from gst.training.batch_norm import share_batch_norms
+from gst.training.capture import Recorder
 from gst.training.cohort import Cohort, initial_keys, prunable
-from gst.training.evaluate import casting, evaluate, losses
+from gst.training.evaluate import evaluate
 from gst.training.interventions import Intervention
 from gst.training.optimisers import Optimiser, learning_rate
 from gst.training.processes import ALONE, Processes
+from gst.training.steps import Steps
 
 Row = dict[str, Any]
 Measure = Callable[[Tensor, Tensor], tuple[Tensor, ...]]
@@ -41,12 +43,13 @@ class Batches(Protocol):
 
 
 class Data(Protocol):
-    """What a run trains on and is measured on."""
+    """What a run trains on and is measured on; resident if all of it lies on the device."""
 
     labels: Tensor
     test_labels: Tensor
     selection: Tensor
     processes: Processes
+    resident: ClassVar[bool]
 
     @property
     def trained(self) -> int:
@@ -84,6 +87,7 @@ class DeviceData:
     normalise: Normalise
     kept: Tensor | None = None
     processes: Processes = ALONE
+    resident: ClassVar[bool] = True
 
     @classmethod
     def load(
@@ -162,6 +166,7 @@ class TrainingState:
         cohort: The replicates.
         optimiser: Their optimiser and its moments.
         masks: Masks of the parameters that are pruned anywhere, bool [R, ...].
+        leaf_masks: The same as 1.0 and 0.0, by the number of a leaf; in memory that stays in place.
         prunable: Names of the weights that pruning may remove.
         epoch: Epoch of the schedule that the next step belongs to, from 0.
         step: Number of steps done in that epoch.
@@ -196,6 +201,7 @@ class TrainingState:
         self.optimiser = Optimiser(settings, self.cohort.leaves, slots)
         self.prunable = prunable(self.cohort.modules[0], recipe.network)
         self.masks: Masks = {}
+        self._factors: dict[str, Tensor] = {}
         self.leaf_masks: dict[int, Tensor] = {}
         self.epoch = recipe.first_epoch
         self.step = 0
@@ -224,10 +230,11 @@ class TrainingState:
         for name, mask in masks.items():
             for stack in (self.cohort.weights, *self.moments.values()):
                 stack[name].mul_(mask)
-        factors = self.cohort.like_weights()
-        for name, mask in self.masks.items():
-            factors[name].copy_(mask)
-        self.leaf_masks = self.cohort.per_leaf({name: factors[name] for name in self.masks})
+        new = [name for name in masks if name not in self._factors]
+        self._factors |= self.cohort.like_weights(new)
+        for name, mask in masks.items():
+            self._factors[name].copy_(mask)
+        self.leaf_masks = self.cohort.per_leaf(self._factors)
 
     def remaining(self) -> list[int]:
         """Return how many prunable weights are alive in each replicate."""
@@ -264,6 +271,7 @@ def train(
     intervention: Intervention,
     *,
     rewound: Mapping[str, np.ndarray] | None = None,
+    record: Recorder | None = None,
     pause: Callable[[TrainingState], None] = lambda state: None,
     progress: Callable[[list[Row]], None] = lambda rows: None,
 ) -> None:
@@ -275,14 +283,16 @@ def train(
         intervention: What happens beside training.
         rewound: Weights and buffers, as `TrainingState.arrays` has them, that replace the state's
             after the pruning before the first step; None keeps the state's own.
+        record: What records steps to replay them, for resident data; None carries out each as it
+            comes.
         pause: Called after every step, where a checkpoint can be written.
         progress: Called with each finished epoch's rows.
     """
     settings = state.recipe.training
-    cohort, leaves, processes = state.cohort, state.cohort.leaves, data.processes
-    if processes.size > 1:
+    cohort = state.cohort
+    if data.processes.size > 1:
         for module in cohort.modules:
-            share_batch_norms(module, processes)
+            share_batch_norms(module, data.processes)
     intervention.attach(state)
     if not state.rows:
         started = time.perf_counter()
@@ -292,30 +302,19 @@ def train(
         if rewound is not None:
             state.cohort.load_state(rewound)
             state.set_masks(state.masks)
+    steps = Steps(state, data.processes, record)
+    batches = data.epoch(state.recipe, state.seeds, state.epoch)
     while state.epoch < settings.epochs:
         started = time.perf_counter()
-        batches = data.epoch(state.recipe, state.seeds, state.epoch)
         cohort.train()
+        steps.begin(batches)
         for step in range(state.step, len(batches)):
-            if state.recipe.network.dropout:
-                place = state.recipe.level, state.epoch, step
-                cohort.seed_dropout([key(seed, "dropout", *place) for seed in state.seeds])
-            inputs, labels = batches[step]
-            with casting(inputs.device, settings.precision):
-                logits = cohort(inputs)
-            loss = losses(logits, labels)
-            first = step * settings.batch_size
-            span = slice(first, min(first + settings.batch_size, state.loss.shape[1]))
-            size = span.stop - span.start
-            grads = list(torch.autograd.grad(loss.sum() / size, leaves))
-            processes.add_up(grads)
-            lr = learning_rate(settings, state.epoch, step, len(batches))
-            state.optimiser.step(grads, lr, state.leaf_masks)
-            state.loss[:, span] = processes.whole(loss.detach(), size)
-            state.correct[:, span] = processes.whole(logits.detach().argmax(2) == labels, size)
+            steps.make(intervention.kind(state))
             intervention.after_step(state)
             state.step = step + 1
             pause(state)
+        if state.epoch + 1 < settings.epochs:  # Drawn while a GPU still works on this one.
+            batches = data.epoch(state.recipe, state.seeds, state.epoch + 1)
         before = _measure(state, data)
         targets = intervention.end_of_epoch(state)
         state.epoch += 1
@@ -337,11 +336,16 @@ def _measure(state: TrainingState, data: Data) -> dict[str, list[float]]:
     loss, correct = data.over_test(partial(evaluate, state.cohort, precision=precision))
     right = correct.double()
     return {
-        "test_loss": [row.double().mean().item() for row in loss],
+        "test_loss": _means(loss),
         "test_accuracy": right.mean(1).tolist(),
         "selection_accuracy": right[:, data.selection].mean(1).tolist(),
         "report_accuracy": right[:, ~data.selection].mean(1).tolist(),
     }
+
+
+def _means(numbers: Tensor) -> list[float]:
+    """Return the mean of each row; one by one, so that none depends on the others."""
+    return torch.stack([row.double().mean() for row in numbers]).tolist()
 
 
 def _record(
@@ -361,8 +365,9 @@ def _record(
     last = max(state.epoch - 1, state.recipe.first_epoch)
     steps = state.steps_an_epoch
     lr = learning_rate(state.recipe.training, last, steps - 1, steps) if trained else math.nan
-    loss = [row.double().mean().item() if trained else math.nan for row in state.loss]
-    correct = [row.double().mean().item() if trained else math.nan for row in state.correct]
+    undefined = [math.nan] * len(state.seeds)
+    loss = _means(state.loss) if trained else undefined
+    correct = _means(state.correct) if trained else undefined
     seconds = time.perf_counter() - started
     state.rows += [
         {

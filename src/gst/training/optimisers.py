@@ -7,7 +7,7 @@ of imports a job.)
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -18,10 +18,15 @@ from gst.recipe import Adam, Sgd, Training
 class Optimiser:
     """The update of a list of tensors, their masked entries held at zero.
 
+    What differs from step to step is in tensors, so that a captured update can be replayed.
+
     Args:
         settings: Kind and hyper-parameters.
         leaves: The tensors to update in place.
         slots: The moments to keep, by name, one tensor a leaf.
+
+    Attributes:
+        steps: Number of updates made so far, which the caller counts.
     """
 
     def __init__(
@@ -39,17 +44,36 @@ class Optimiser:
             return ("mean", "square")
         return ("momentum",) if settings.momentum else ()
 
+    def factors(self, rates: Sequence[float], *, before: int) -> Tensor:
+        """Return the factors of consecutive updates that change with the update.
+
+        Args:
+            rates: Learning rate of each update.
+            before: Number of updates before the first of them.
+
+        Returns:
+            One row an update, on the device: the learning rate; for Adam, with t the number of
+            the update from 1 on, lr / (1 - beta1^t) and sqrt(1 - beta2^t).
+        """
+        s, like = self.settings, self.leaves[0]
+        rows = [[rate] for rate in rates]
+        if isinstance(s, Adam):
+            rows = [
+                [rate / (1 - s.beta1**t), (1 - s.beta2**t) ** 0.5]
+                for t, rate in enumerate(rates, start=before + 1)
+            ]
+        return torch.tensor(rows, dtype=like.dtype, device=like.device)
+
     @torch.no_grad()
-    def step(self, grads: list[Tensor], lr: float, masks: Mapping[int, Tensor]) -> None:
+    def update(self, grads: list[Tensor], factors: Tensor, masks: Mapping[int, Tensor]) -> None:
         """Make one update.
 
         Args:
             grads: Gradients, one a leaf; overwritten.
-            lr: Learning rate.
+            factors: Its row of `factors`.
             masks: By the number of a leaf, 1.0 where it is alive and 0.0 where it is pruned.
         """
         s = self.settings
-        self.steps += 1
         if s.weight_decay:
             torch._foreach_add_(grads, torch._foreach_mul(self.leaves, s.weight_decay))
         if masks:
@@ -60,7 +84,7 @@ class Optimiser:
                 torch._foreach_mul_(momentum, s.momentum)
                 torch._foreach_add_(momentum, grads)
                 torch._foreach_copy_(grads, momentum)
-            torch._foreach_mul_(grads, lr)
+            torch._foreach_mul_(grads, factors[0])
             torch._foreach_sub_(self.leaves, grads)
             return
         mean, square = self.slots["mean"], self.slots["square"]
@@ -73,11 +97,11 @@ class Optimiser:
         torch._foreach_add_(mean, grads)
         torch._foreach_copy_(squares, square)
         torch._foreach_sqrt_(squares)
-        torch._foreach_div_(squares, (1 - s.beta2**self.steps) ** 0.5)
+        torch._foreach_div_(squares, factors[1])
         torch._foreach_add_(squares, s.eps)
         torch._foreach_copy_(grads, mean)
         torch._foreach_div_(grads, squares)
-        torch._foreach_mul_(grads, lr / (1 - s.beta1**self.steps))
+        torch._foreach_mul_(grads, factors[0])
         torch._foreach_sub_(self.leaves, grads)
 
 

@@ -29,6 +29,7 @@ from gst.layout import snapshot_name
 from gst.pruning.size import parameters_left
 from gst.recipe import LeaveOut, Network, Recipe, jsonable
 from gst.training import interventions
+from gst.training.capture import recorder
 from gst.training.checkpoint import EVERY, Checkpoint
 from gst.training.cohort import prunable
 from gst.training.data import load_data
@@ -116,11 +117,13 @@ def run(job: Job, dataset: Dataset, labels: LabelDraw) -> None:
         if not checkpoint.resume(state) and before:
             state.load_arrays(start)
         first_step = usage.seconds()
+        record = recorder(job.device) if data.resident else None
         train(
             state,
             data,
             interventions.make(job.recipe),
             rewound=rewound,
+            record=record,
             pause=checkpoint.pause,
             progress=_progress(job.recipe) if first else lambda rows: None,
         )
@@ -133,7 +136,8 @@ def run(job: Job, dataset: Dataset, labels: LabelDraw) -> None:
     if not first:
         return
     _write(job, state, measured)
-    _write_record(job, state, dataset, seconds_to_first_step=round(first_step, 3), **used)
+    used |= {"seconds_to_first_step": round(first_step, 3), "captured": record is not None}
+    _write_record(job, state, dataset, **used)
     if not job.keep_checkpoint:
         checkpoint.remove()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -43,6 +44,7 @@ class StreamedData:
     workers: int
     processes: Processes
     kept: Tensor | None = None
+    resident: ClassVar[bool] = False
 
     @property
     def trained(self) -> int:

@@ -6,6 +6,7 @@ epoch. A factory takes the recipe's settings and returns one.
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import TYPE_CHECKING
 
 from gst import registry
@@ -29,6 +30,10 @@ class Intervention:
     def before_first_step(self, state: TrainingState, data: Data) -> int:
         """Act on the cohort before a run's first step; `data` is what it trains on."""
         return 0
+
+    def kind(self, state: TrainingState) -> Hashable:
+        """Return what it does within the next step that it does not do within every step."""
+        return None
 
     def after_step(self, state: TrainingState) -> None:
         """Act on the cohort after each step."""

@@ -20,6 +20,11 @@ def memory_name(layer: FilterLayer) -> str:
     return f"activation/{layer.conv}"
 
 
+def observed(state: TrainingState) -> bool:
+    """Return whether the running means take the state's next step in."""
+    return (state.epoch * state.steps_an_epoch + state.step) % EVERY == 0
+
+
 def watch(state: TrainingState, layers: Sequence[FilterLayer]) -> None:
     """Keep running means of layers' activations while the network trains.
 
@@ -40,8 +45,7 @@ def _observer(
 ) -> Callable[[nn.Module, Any, Tensor], None]:
     @torch.no_grad()
     def observe(module: nn.Module, inputs: Any, output: Tensor) -> None:
-        batch = state.epoch * state.steps_an_epoch + state.step
-        if module.training and batch % EVERY == 0:
+        if module.training and observed(state):
             total = output.abs().sum((0, 2, 3), dtype=torch.float32)
             state.memory[name][replicate].mul_(0.9).add_(total, alpha=0.1)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
+
 import torch
 from torch import Tensor
 
@@ -12,7 +14,7 @@ from gst.pruning.mask import lowest
 from gst.recipe import FilterPruning, FilterSchedule, Target
 from gst.registry import register
 from gst.training.interventions import Intervention
-from gst.training.interventions.activations import memory_name, watch
+from gst.training.interventions.activations import memory_name, observed, watch
 from gst.training.interventions.targets import priority
 from gst.training.loop import TrainingState
 
@@ -101,12 +103,18 @@ class FilterEvents(Intervention):
     def __init__(self, settings: FilterSchedule) -> None:
         self.settings = settings
         self.layers: list[FilterLayer] = []
+        self._watches = False
 
     def attach(self, state: TrainingState) -> None:
         """Find the layers, and watch their activations if the score needs them."""
         self.layers = last_layers(state, self.settings.layers)
-        if registry.find(SCORES, self.settings.score).facts["watches"]:
+        self._watches = registry.find(SCORES, self.settings.score).facts["watches"]
+        if self._watches:
             watch(state, self.layers)
+
+    def kind(self, state: TrainingState) -> Hashable:
+        """Return whether activations are watched in the next step."""
+        return self._watches and observed(state)
 
     @torch.no_grad()
     def end_of_epoch(self, state: TrainingState) -> int:

@@ -1,0 +1,92 @@
+"""Steps on a GPU: recorded as by themselves, in company as alone, without waiting."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from gst.bench.agreement import FIRST, NETWORKS, compare, dataset, recipe, ways
+from gst.data.device import EpochBatches
+from gst.recipe import Recipe
+from gst.training import interventions
+from gst.training.capture import WARM_UP, recorder
+from gst.training.interventions import Intervention
+from gst.training.loop import DeviceData, TrainingState, train
+from gst.training.processes import ALONE
+from gst.training.steps import Steps
+
+SEEDS = range(8)
+CLOSE = {"captured": 1e-3, "alone": 1e-3, "bf16": 0.1}
+"""Largest relative difference of a loss among the first steps; TF32 rounds to 2^-11 = 5e-4."""
+CHANCE = 0.02
+"""How far the interval of the change of accuracy may stay from 0: seven of 360 test images."""
+
+SCHEDULE = {"fractions": [0.3, 0.5], "first_epochs": [0, 1], "last_epochs": [4, 4], "period": 2}
+INTERVENTIONS: dict[str, dict[str, Any]] = {
+    "filters": {"kind": "filters", "target": "L", **SCHEDULE},
+    "activations": {"kind": "filters", "target": "S", "score": "activations", **SCHEDULE},
+    "noise": {"kind": "noise", "target": "S", "noise": "zero", "batches": 30, **SCHEDULE},
+}
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_every_way_ends_alike(network: str, gpu: torch.device) -> None:
+    found = ways(network, SEEDS, dataset(), gpu, epochs=12)
+    table = compare(found).set_index("way")
+    print(table.to_string())
+    assert set(CLOSE) <= set(table.index)
+    for way, bound in CLOSE.items():
+        assert table.difference[way] < bound, way
+        assert table.low[way] < CHANCE and table.high[way] > -CHANCE, way
+    assert table.accuracy.min() > 0.9
+
+
+def begun(made: Recipe, device: torch.device) -> tuple[TrainingState, DeviceData]:
+    found, seeds = dataset(), (0, 1, 2)
+    labels = np.stack([found.train.labels] * len(seeds))
+    data = DeviceData.load(found, labels, made.training, device)
+    return TrainingState(made, seeds, 10, found.shape, data.trained, device), data
+
+
+@pytest.mark.parametrize("intervention", INTERVENTIONS)
+def test_interventions_do_in_recorded_steps_what_they_do_in_others(
+    intervention: str, gpu: torch.device
+) -> None:
+    made = recipe("vgg-digits", "float32", epochs=6, intervention=INTERVENTIONS[intervention])
+    states = []
+    for record in (None, recorder(gpu)):
+        state, data = begun(made, gpu)
+        train(state, data, interventions.make(made), record=record)
+        states.append(state)
+    eager, captured = states
+    assert [row["targets"] for row in eager.rows] == [row["targets"] for row in captured.rows]
+    assert eager.remaining() == captured.remaining()
+    for name, mask in captured.masks.items():
+        assert (captured.cohort.weights[name][~mask] == 0).all(), name
+    losses = [np.array([row["train_loss"] for row in state.rows[3:]]) for state in states]
+    np.testing.assert_allclose(losses[1][:3], losses[0][:3], rtol=0.02)
+
+
+@pytest.mark.parametrize("network", ["lenet-digits", "vgg-digits"])
+def test_a_recorded_step_waits_for_nothing(network: str, gpu: torch.device) -> None:
+    state, data = begun(recipe(network, "float32", epochs=2), gpu)
+    steps = Steps(state, ALONE, recorder(gpu))
+    batches = data.epoch(state.recipe, state.seeds, 0)
+    assert isinstance(batches, EpochBatches) and len(batches) > WARM_UP + 5
+    state.cohort.train()
+    steps.begin(batches)
+    mode: Callable[[str], None] = torch.cuda.set_sync_debug_mode
+    try:
+        for state.step in range(WARM_UP + 5):
+            if state.step > WARM_UP:
+                mode("error")
+            steps.make(Intervention().kind(state))
+    finally:
+        mode("default")
+    made = slice(0, (WARM_UP + 5) * state.recipe.training.batch_size)
+    assert (state.loss[:, made] > 0).all() and (state.loss[:, made.stop :] == 0).all()
+    assert len(batches) > FIRST
