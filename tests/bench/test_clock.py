@@ -18,41 +18,59 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return now
 
 
-def test_the_median_of_laps_counts_and_the_first_lap_does_not(clock: list[float]) -> None:
+def steps(watch: Stopwatch, clock: list[float], *seconds: float) -> list[bool]:
+    """Make steps that take so long; return what the watch says after each."""
+    found = []
+    for one in seconds:
+        clock[0] += one
+        found.append(watch.step())
+    return found
+
+
+def test_the_median_of_laps_counts_and_warming_up_does_not(clock: list[float]) -> None:
     watch = Stopwatch(CPU, 4)
-    enough = []
-    for seconds in (50, 1, 1, 9):
-        clock[0] += seconds
-        enough.append(watch.step())
-    assert enough == [False, False, False, True]
+    assert steps(watch, clock, 50, 1, 1, 9) == [False, False, False, True]
     assert watch.laps == [1, 1, 9]
     assert watch.seconds_per_step == 1
 
 
 def test_a_lap_is_as_many_steps_as_fit_into_a_tenth_of_the_time(clock: list[float]) -> None:
     watch = Stopwatch(CPU, 10)
-    steps = 1
-    clock[0] += 0.25
-    while not watch.step():
-        clock[0] += 0.25
-        steps += 1
+    warm = steps(watch, clock, *[0.25] * 4)
+    assert not any(warm)
+    assert watch.laps == []
+    laps = steps(watch, clock, *[0.25] * 40)
+    assert laps == [False] * 39 + [True]
     assert watch.laps == [0.25] * 10
-    assert steps == 11 * 4
+
+
+def test_the_device_is_waited_for_at_the_ends_of_laps(
+    clock: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A device that is behind by five seconds a step, as the host only sees when it waits."""
+    watch, given = Stopwatch(CPU, 100), [0]
+
+    def wait(device: torch.device) -> None:
+        clock[0] += 5 * given[0]
+        given[0] = 0
+
+    monkeypatch.setattr("gst.bench.clock.synchronise", wait)
+    enough, made = False, 0
+    while not enough:
+        given[0] += 1
+        made += 1
+        enough = watch.step()
+    assert watch.laps == [5.0] * 10
+    assert made == 2 + 10 * 2
 
 
 def test_two_laps_count_however_long_they_take(clock: list[float]) -> None:
-    watch = Stopwatch(CPU, 1)
-    for number in range(3):
-        clock[0] += 100
-        assert watch.step() == (number == 2)
+    assert steps(Stopwatch(CPU, 1), clock, 100, 100, 100) == [False, False, True]
 
 
 def test_warming_up_can_take_several_steps(clock: list[float]) -> None:
     watch = Stopwatch(CPU, 2, warm_up=3)
-    for seconds in (50, 50, 50, 1, 1):
-        clock[0] += seconds
-        enough = watch.step()
-    assert enough
+    assert steps(watch, clock, 50, 50, 1, 1, 1) == [False, False, False, False, True]
     assert watch.laps == [1, 1]
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from statistics import median
 
 import torch
 
 LAPS = 10
-"""Laps that the time is divided into."""
+"""Laps that fill the time."""
 LEAST = 2
 """Laps that count at least, however long they take."""
 
@@ -22,14 +22,14 @@ class TooSlow(Exception):
 class Stopwatch:
     """Times steps in laps, and says when it has seen enough.
 
-    A lap is as many steps as fit into a tenth of the time, and at least one. The first lap warms
-    up and does not count. The device is waited for at the ends of laps only, so that it stays busy
-    from step to step.
+    First come steps that warm up, each timed by itself, for a tenth of the time. A lap is then as
+    many steps as should take that long, and at least one. The device is waited for at the ends of
+    laps only, so that it stays busy from step to step.
 
     Args:
         device: What computes.
         seconds: Time to measure for.
-        warm_up: Steps of the first lap at least.
+        warm_up: Steps that warm up, at least.
         longest: Seconds that a step may take.
     """
 
@@ -41,34 +41,39 @@ class Stopwatch:
         warm_up: int = 1,
         longest: float = math.inf,
     ) -> None:
-        self.device, self.seconds, self.longest = device, seconds, longest
+        self.device, self.seconds, self.warm_up, self.longest = device, seconds, warm_up, longest
         self.laps: list[float] = []
-        self._least, self._warm, self._spent = warm_up, False, 0.0
-        self._start()
-
-    def _start(self) -> None:
-        self._steps, self._started = 0, time.perf_counter()
+        self._watch = self._measure()
+        next(self._watch)
 
     def step(self) -> bool:
         """Count a step that was just given to the device; return whether that is enough.
 
         Raises:
-            TooSlow: If the steps of the first lap took longer than a step may.
+            TooSlow: If a step takes longer than it may.
         """
-        self._steps += 1
-        lasted = time.perf_counter() - self._started
-        if lasted < self.seconds / LAPS or self._steps < self._least:
-            return False
+        return next(self._watch)
+
+    def _measure(self) -> Generator[bool]:
+        """Yield, before the first step and after each, whether that is enough."""
+        warm: list[float] = []
+        while len(warm) < self.warm_up or sum(warm) < self.seconds / LAPS:
+            warm.append((yield from self._time(1)))
+        fastest = min(warm)
+        if fastest > self.longest:
+            raise TooSlow(f"a step takes {fastest:.0f} s")
+        steps = max(1, int(self.seconds / LAPS / fastest))
+        while len(self.laps) < LEAST or steps * sum(self.laps) < self.seconds:
+            self.laps.append((yield from self._time(steps)))
+        yield True
+
+    def _time(self, steps: int) -> Generator[bool, None, float]:
+        """Yield before each of some steps; return how long one takes."""
+        started = time.perf_counter()
+        for _ in range(steps):
+            yield False
         synchronise(self.device)
-        lasted = time.perf_counter() - self._started
-        if self._warm:
-            self.laps.append(lasted / self._steps)
-            self._spent += lasted
-        elif lasted / self._steps > self.longest:
-            raise TooSlow(f"a step takes {lasted / self._steps:.0f} s")
-        self._least, self._warm = 1, True
-        self._start()
-        return self._spent >= self.seconds and len(self.laps) >= LEAST
+        return (time.perf_counter() - started) / steps
 
     @property
     def seconds_per_step(self) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import shlex
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -52,7 +53,8 @@ def describe(device: torch.device, arguments: Sequence[str], batch_size: int) ->
 
 
 def reset_peak(device: torch.device) -> None:
-    """Let the peak memory be that from now on."""
+    """Free what nothing uses any more, and let the peak memory be that from now on."""
+    gc.collect()
     if device.type == "cuda":
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(device)

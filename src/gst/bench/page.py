@@ -51,7 +51,7 @@ other, never those of two: machines are noisy.
 - **Memory** is the peak: of tensors on a GPU, of the whole process on a CPU.
 - **The plain loop** passes images one by one through torchvision's transforms in a DataLoader, at
   its best number of workers, and trains one network eagerly with torch.optim's SGD in float32 (TF32
-  on a GPU).
+  on a GPU), with the engine's settings of cuDNN.
 """
 
 Row = Sequence[object]
@@ -161,7 +161,7 @@ def _section(machines: Sequence[Machine], records: Sequence[Record], picture: st
 def _cell(cell: Training | Failure) -> Row:
     place = cell.network, cell.precision, cell.mode, cell.replicates
     if isinstance(cell, Failure):
-        return *place, cell.reason, "", "", "", "", ""
+        return *place, f"{cell.reason}; larger ones not tried", "", "", "", "", ""
     return (
         *place,
         _number(cell.steps_per_second),

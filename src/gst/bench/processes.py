@@ -38,7 +38,10 @@ def seconds(
         at_once: Processes that run at a time.
         threads: Threads of each.
     """
-    gpu = torch.cuda.current_device() if device.type == "cuda" else None
+    gpu = None
+    if device.type == "cuda":
+        gpu = torch.cuda.current_device()
+        torch.cuda.empty_cache()
     job = (network, replicates, steps, mode, gpu, threads)
     context = multiprocessing.get_context("spawn")
     started = time.perf_counter()

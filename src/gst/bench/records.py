@@ -103,7 +103,7 @@ class Training(Frozen):
 
 
 class Failure(Frozen):
-    """A cohort that was not measured, and why."""
+    """A cohort that could not be measured; larger ones were not tried."""
 
     kind: Literal["failure"] = "failure"
     network: str
@@ -111,6 +111,7 @@ class Failure(Frozen):
     mode: Mode
     replicates: int
     reason: str
+    """Why: "out of memory", or how long a step takes."""
 
 
 class Evaluation(Frozen):

@@ -127,12 +127,11 @@ def _cells(
     product: Product,
     copy: Copy,
 ) -> Iterator[Training | Failure]:
-    """Yield the speed of each size of cohort; none is tried after one that failed."""
+    """Yield the speed of each size of cohort, up to the first that does not fit."""
     operations = cohorts.BATCH * counts.training_operations_per_image
     computing = operations / product.operations_per_second
     moving = counts.bytes_per_step / copy.bytes_per_second
     single: float | None = None
-    reason = ""
     for replicates in plan.replicates:
         cell: dict[str, Any] = {
             "network": counts.network,
@@ -140,9 +139,6 @@ def _cells(
             "mode": mode,
             "replicates": replicates,
         }
-        if reason:
-            yield Failure(**cell, reason=reason)
-            continue
         reset_peak(device)
         try:
             seconds = cohorts.seconds_per_step(
@@ -155,12 +151,14 @@ def _cells(
                 precision=counts.precision,
                 mode=mode,
             )
-        except (RuntimeError, TooSlow) as error:
-            if not isinstance(error, TooSlow) and not _is_full(error):
+        except TooSlow as error:
+            yield Failure(**cell, reason=str(error))
+            return
+        except RuntimeError as error:
+            if not _is_full(error):
                 raise
-            yield Failure(**cell, reason="out of memory" if _is_full(error) else str(error))
-            reason = f"not tried after {replicates} replicates"
-            continue
+            yield Failure(**cell, reason="out of memory")
+            return
         images = replicates * cohorts.BATCH / seconds
         single = images if replicates == 1 else single
         yield Training(

@@ -39,9 +39,9 @@ class Device:
 
 
 CORE = Device(rate=60e9, step=1e-3)
-"""A core of a CPU: LeNet-300-100 reached 85e9 operations a second on one that did nothing else."""
+"""A core of a CPU: the six networks of docs/performance.md train at 40e9 to 95e9 in float32."""
 GPU = Device(rate=10e12, step=2e-3)
-"""A GPU of a data centre, training small networks: a guess."""
+"""A GPU of a data centre, training small networks: a guess, until docs/performance.md has one."""
 
 START = 4.0
 """Seconds until a job that computes networks has loaded Python, torch and the data."""
