@@ -22,14 +22,14 @@ class TooSlow(Exception):
 class Stopwatch:
     """Times steps in laps, and says when it has seen enough.
 
-    First come steps that warm up, each timed by itself, for a tenth of the time. A lap is then as
-    many steps as should take that long, and at least one. The device is waited for at the ends of
-    laps only, so that it stays busy from step to step.
+    The clock starts at the end of the first step. Then come steps that warm up, each timed by
+    itself, for a tenth of the time. A lap is as many steps as should take that long, and at least
+    one. The device is waited for at the ends of laps only, so that it stays busy from step to step.
 
     Args:
         device: What computes.
         seconds: Time to measure for.
-        warm_up: Steps that warm up, at least.
+        warm_up: Steps that warm up after the first, at least.
         longest: Seconds that a step may take.
     """
 
@@ -44,7 +44,6 @@ class Stopwatch:
         self.device, self.seconds, self.warm_up, self.longest = device, seconds, warm_up, longest
         self.laps: list[float] = []
         self._watch = self._measure()
-        next(self._watch)
 
     def step(self) -> bool:
         """Count a step that was just given to the device; return whether that is enough.
@@ -55,7 +54,8 @@ class Stopwatch:
         return next(self._watch)
 
     def _measure(self) -> Generator[bool]:
-        """Yield, before the first step and after each, whether that is enough."""
+        """Yield after each step whether that is enough."""
+        synchronise(self.device)
         warm: list[float] = []
         while len(warm) < self.warm_up or sum(warm) < self.seconds / LAPS:
             warm.append((yield from self._time(1)))
@@ -68,7 +68,7 @@ class Stopwatch:
         yield True
 
     def _time(self, steps: int) -> Generator[bool, None, float]:
-        """Yield before each of some steps; return how long one takes."""
+        """Wait for some more steps; return how long one took."""
         started = time.perf_counter()
         for _ in range(steps):
             yield False

@@ -133,7 +133,7 @@ def seconds_per_step(
         TooSlow: If a step takes longer than it may.
         torch.OutOfMemoryError: If the device's memory does not hold the cohort.
     """
-    warm_up = WARM_UP + 2 if mode == "captured" else 1
+    warm_up = WARM_UP + 1 if mode == "captured" else 1
     watch = Stopwatch(device, seconds, warm_up=warm_up, longest=longest)
 
     def pause(state: TrainingState) -> None:
