@@ -40,7 +40,8 @@ def cells(monkeypatch: pytest.MonkeyPatch, seconds: dict[int, float | Exception]
     monkeypatch.setattr(cohorts, "seconds_per_step", step)
     plan = speed.Plan(["lenet-digits"], [1, 2, 4], ["float32"], ["eager"], [], 1, 30, 1)
     data = cohorts.synthetic((1, 8, 8), 1)
-    return list(speed._cells(COUNTS, "eager", data, torch.device("cpu"), plan, PRODUCT, COPY))
+    session = speed.Session(torch.device("cpu"), plan)
+    return list(session.cells(COUNTS, "eager", data, PRODUCT, COPY))
 
 
 def test_rates_gains_and_shares(monkeypatch: pytest.MonkeyPatch) -> None:

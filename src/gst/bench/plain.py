@@ -6,9 +6,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
+from PIL import Image
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
+from torchvision import transforms
 
 from gst import models
 from gst.bench.clock import Stopwatch
@@ -25,8 +27,6 @@ class Images(TorchDataset[tuple[Tensor, int]]):
     """
 
     def __init__(self, dataset: Dataset) -> None:
-        from torchvision import transforms
-
         self.pixels = dataset.train.images.transpose(0, 2, 3, 1)
         self.labels = dataset.train.labels.tolist()
         changes: list[Any] = []
@@ -43,8 +43,6 @@ class Images(TorchDataset[tuple[Tensor, int]]):
 
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
         """Return an image as an input [C, H, W], and its label."""
-        from PIL import Image
-
         picture = self.pixels[index]
         image = Image.fromarray(picture[..., 0] if picture.shape[-1] == 1 else picture)
         return self.transform(image), self.labels[index]
