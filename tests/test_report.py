@@ -15,7 +15,8 @@ import pytest
 from PIL import Image
 
 from gst.artifacts import ArtifactError
-from gst.report import tag, write_report
+from gst.report import write_report
+from gst.report.markup import tag
 
 FIGURES = {"regularization_losses": "regularization_losses", "stability_fig2": "stability_accuracy"}
 NASTY = '<script>alert("1 & 2")</script>'

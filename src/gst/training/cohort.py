@@ -198,13 +198,15 @@ class Cohort:
             self.parts = [_Single(module, r) for r, module in enumerate(self.modules)]
         self.leaves = [leaf for part in self.parts for leaf in part.leaves]
 
-    @staticmethod
-    def _share(named: list[dict[str, Tensor]], device: torch.device) -> dict[str, Tensor]:
+    def _share(self, named: list[dict[str, Tensor]], device: torch.device) -> dict[str, Tensor]:
+        """Stack the modules' tensors of each name, and put the rows in the modules."""
         stacks = {}
         for name in named[0]:
             stacks[name] = _stack([tensors[name].detach() for tensors in named], device)
-            for row, tensors in zip(stacks[name], named, strict=True):
-                tensors[name].data = row
+            place, _, own = name.rpartition(".")
+            for row, tensors, module in zip(stacks[name], named, self.modules, strict=True):
+                trained = isinstance(tensors[name], nn.Parameter)
+                setattr(module.get_submodule(place), own, nn.Parameter(row) if trained else row)
         return stacks
 
     def __len__(self) -> int:
