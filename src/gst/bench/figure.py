@@ -35,9 +35,11 @@ def draw(records: Sequence[Record]) -> Figure:
         for loop in select(records, Plain, network=network):
             ax.axhline(loop.images_per_second, **LOOP)
         ax.set(title=network, xscale="log", xlabel="Replicates", ylabel="Images a second")
+        ax.set_xlim(replicates[0] / 1.2, replicates[-1] * 1.2)
         ax.set_ylim(bottom=0)
         ax.set_xticks(replicates)
         ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
         ax.xaxis.set_minor_locator(NullLocator())
     entries = [(", ".join(look), LOOKS[look]) for look in used]
     legend(figure, [*entries, ("plain loop, one replicate, float32", LOOP)])

@@ -44,7 +44,8 @@ other, never those of two: machines are noisy.
 - **Gain** is images a second over those of one replicate.
 - **Product** is operations a second over those of the matrix product in the same precision.
   Operations are additions and multiplications of convolutions and dense layers; the first layer
-  needs no gradient of its inputs.
+  needs no gradient of its inputs. Convolutions can do with fewer than are counted (Winograd), and a
+  ceiling comes out too low if the machine is busy, so that shares may pass 100%.
 - **Roofline** is the least time that a step could take, for its operations at the product's ceiling
   or for its bytes at that of memory, whichever is longer, over the time that it takes. Bytes are
   counted as if each layer read and wrote every tensor once a pass, so that caches can beat it.

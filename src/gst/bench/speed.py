@@ -49,7 +49,8 @@ class Plan:
         precisions: Of the arithmetic.
         modes: Ways to make a step.
         separate: Networks whose cohorts are held against separate processes.
-        seconds: Time for each cell of the table; the other measurements take a quarter of it.
+        seconds: Time for each cell of the table and for each ceiling; the other measurements take
+            a quarter of it.
         longest: Seconds that a step may take; cohorts that take longer are left out.
         threads: Threads of torch.
     """
@@ -79,11 +80,11 @@ class Session:
     def measure(self) -> Iterator[Record]:
         """Yield one record after the other, as they are measured."""
         ceiling = {
-            precision: ceilings.product(precision, self._device, self._brief)
+            precision: ceilings.product(precision, self._device, self._plan.seconds)
             for precision in self._plan.precisions
         }
         yield from ceiling.values()
-        copy = ceilings.copy(self._device, self._brief)
+        copy = ceilings.copy(self._device, self._plan.seconds)
         yield copy
         for network in self._plan.networks:
             dataset = cohorts.synthetic(cohorts.shape_of(network))
