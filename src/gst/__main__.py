@@ -41,13 +41,18 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _add_bench(parser: argparse.ArgumentParser) -> None:
+    from gst.registry import entries
+
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument(
         "--threads", type=int, default=os.cpu_count(), help="all cores if not given"
     )
+    models = list(entries("gst.models"))
     parser.add_argument(
         "--networks",
         nargs="+",
+        choices=models,
+        metavar="NETWORK",
         default=["lenet", "resnet20", "resnet56", "vgg11", "vgg16", "resnet18"],
     )
     parser.add_argument("--replicates", nargs="+", type=int, default=[1, 2, 4, 8, 16, 32])
@@ -58,9 +63,10 @@ def _add_bench(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--separate",
         nargs="*",
+        choices=models,
         default=["lenet", "resnet20"],
         metavar="NETWORK",
-        help="hold cohorts of these against separate processes",
+        help="those whose cohorts are held against separate processes",
     )
     parser.add_argument("--seconds", type=float, default=10, help="time for a cell of the table")
     parser.add_argument(

@@ -31,3 +31,9 @@ def test_a_process_makes_as_many_steps_as_asked(monkeypatch: pytest.MonkeyPatch)
 def test_start_is_counted_in() -> None:
     taken = processes.seconds("lenet-digits", 1, 1, torch.device("cpu"))
     assert taken > 0.5, "Python and torch alone take longer to start"
+
+
+def test_a_process_that_fails_is_not_timed(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(RuntimeError, match="training lenet-digit in a process of its own failed"):
+        processes.seconds("lenet-digit", 1, 1, torch.device("cpu"))
+    assert "no 'lenet-digit' among models" in capfd.readouterr().err

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import multiprocessing
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import torch
 
@@ -37,6 +38,9 @@ def seconds(
         runs: How many runs there are.
         at_once: Processes that run at a time.
         threads: Threads of each.
+
+    Raises:
+        RuntimeError: If a process fails; what it printed says why.
     """
     gpu = None
     if device.type == "cuda":
@@ -44,9 +48,17 @@ def seconds(
         torch.cuda.empty_cache()
     job = (network, replicates, steps, mode, gpu, threads)
     context = multiprocessing.get_context("spawn")
+
+    def train_apart(number: int) -> None:
+        process = context.Process(target=_train, args=job)
+        process.start()
+        process.join()
+        if process.exitcode:
+            raise RuntimeError(f"training {network} in a process of its own failed")
+
     started = time.perf_counter()
-    with context.Pool(at_once, maxtasksperchild=1) as pool:
-        pool.starmap(_train, [job] * runs, chunksize=1)
+    with ThreadPoolExecutor(at_once) as pool:
+        list(pool.map(train_apart, range(runs)))
     return time.perf_counter() - started
 
 
