@@ -30,14 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
     _add_bench(commands.add_parser("bench", help="measure how fast this machine trains"))
     words = sys.argv[1:] if arguments is None else arguments
     given = parser.parse_args(words, argparse.Namespace(words=words))
-    from gst.artifacts import ArtifactError
-    from gst.config import ConfigError
-
-    try:
-        return int(given.run(given))
-    except (ArtifactError, ConfigError) as error:
-        print(error, file=sys.stderr)
-        return 1
+    return int(given.run(given))
 
 
 def _add_bench(parser: argparse.ArgumentParser) -> None:
@@ -141,6 +134,7 @@ def _bench(given: argparse.Namespace) -> int:
 
 
 def _spectrum(given: argparse.Namespace) -> int:
+    from gst.artifacts import ArtifactError
     from gst.bench.spectrum import bench
 
     try:
@@ -153,27 +147,39 @@ def _spectrum(given: argparse.Namespace) -> int:
             threads=given.threads,
             out=given.out,
         )
-    except ValueError as error:
+    except (ArtifactError, ValueError) as error:
         print(error, file=sys.stderr)
         return 1
     return 0
 
 
 def _page(given: argparse.Namespace) -> int:
+    from gst.artifacts import ArtifactError
     from gst.bench.page import page
+    from gst.config import ConfigError
 
-    page(given.files, given.studies, given.out)
+    try:
+        page(given.files, given.studies, given.out)
+    except (ArtifactError, ConfigError) as error:
+        print(error, file=sys.stderr)
+        return 1
     return 0
 
 
 def _cost(given: argparse.Namespace) -> int:
+    from gst.artifacts import ArtifactError
     from gst.bench.cost import ASSUMPTIONS, cost
     from gst.bench.page import costs_table
     from gst.bench.records import read
-    from gst.config import read_study
+    from gst.config import ConfigError, read_study
 
-    records = [record for file in given.files for record in read(file).records]
-    print(costs_table(cost(read_study(given.study), records)), ASSUMPTIONS, sep="\n\n")
+    try:
+        records = [record for file in given.files for record in read(file).records]
+        costs = cost(read_study(given.study), records)
+    except (ArtifactError, ConfigError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(costs_table(costs), ASSUMPTIONS, sep="\n\n")
     return 0
 
 
@@ -219,9 +225,13 @@ def _schema(given: argparse.Namespace) -> int:
 
 
 def _check(given: argparse.Namespace) -> int:
-    from gst.config import read_study
+    from gst.config import ConfigError, read_study
 
-    study = read_study(given.file)
+    try:
+        study = read_study(given.file)
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return 1
     print(
         f"{given.file}: no fault; {len(study.benchmarks)} benchmarks, {len(study.runs())} training "
         f"runs, {len(study.el2n())} EL2N scorings, {len(study.flatness())} flatness measurements"

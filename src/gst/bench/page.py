@@ -40,7 +40,7 @@ fields of the files are described in
 other, never those of two: machines are noisy.
 
 - **Steps** are of SGD with momentum on random images, a batch of every replicate at once; images in
-  colour are flipped and cropped. Times are medians over laps, after one lap of warm-up.
+  colour are flipped and cropped. Times are medians over laps, after some steps of warm-up.
 - **Gain** is images a second over those of one replicate.
 - **Product** is operations a second over those of the matrix product in the same precision.
   Operations are additions and multiplications of convolutions and dense layers; the first layer
