@@ -1,4 +1,4 @@
-"""Steps on a GPU: recorded as by themselves, in company as alone, without waiting."""
+"""Steps on a GPU: captured as eager, in company as alone, without waiting."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from gst.bench.agreement import FIRST, NETWORKS, compare, dataset, recipe, ways
 from gst.data.device import EpochBatches
 from gst.recipe import Recipe
 from gst.training import interventions
-from gst.training.capture import WARM_UP, recorder
+from gst.training.capture import WARM_UP, graph_capture
 from gst.training.interventions import Intervention
 from gst.training.loop import DeviceData, TrainingState, train
 from gst.training.processes import ALONE
@@ -53,14 +53,14 @@ def begun(made: Recipe, device: torch.device) -> tuple[TrainingState, DeviceData
 
 
 @pytest.mark.parametrize("intervention", INTERVENTIONS)
-def test_interventions_do_in_recorded_steps_what_they_do_in_others(
+def test_interventions_do_in_captured_steps_what_they_do_in_eager_ones(
     intervention: str, gpu: torch.device
 ) -> None:
     made = recipe("vgg-digits", "float32", epochs=6, intervention=INTERVENTIONS[intervention])
     states = []
-    for record in (None, recorder(gpu)):
+    for capture in (None, graph_capture(gpu)):
         state, data = begun(made, gpu)
-        train(state, data, interventions.make(made), record=record)
+        train(state, data, interventions.make(made), capture=capture)
         states.append(state)
     eager, captured = states
     assert [row["targets"] for row in eager.rows] == [row["targets"] for row in captured.rows]
@@ -72,9 +72,9 @@ def test_interventions_do_in_recorded_steps_what_they_do_in_others(
 
 
 @pytest.mark.parametrize("network", ["lenet-digits", "vgg-digits"])
-def test_a_recorded_step_waits_for_nothing(network: str, gpu: torch.device) -> None:
+def test_a_captured_step_waits_for_nothing(network: str, gpu: torch.device) -> None:
     state, data = begun(recipe(network, "float32", epochs=2), gpu)
-    steps = Steps(state, ALONE, recorder(gpu))
+    steps = Steps(state, ALONE, graph_capture(gpu))
     batches = data.epoch(state.recipe, state.seeds, 0)
     assert isinstance(batches, EpochBatches) and len(batches) > WARM_UP + 5
     state.cohort.train()

@@ -1,4 +1,4 @@
-"""Recorded steps: a tape stands for a CUDA graph, and does on the CPU what that does on a GPU."""
+"""Captured steps: a tape stands for a CUDA graph, and does on the CPU what that does on a GPU."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from torch.utils._pytree import tree_leaves
 from gst.data.loaded import Dataset
 from gst.recipe import Recipe
 from gst.training import interventions
-from gst.training.capture import WARM_UP, Replayed, recorder
+from gst.training.capture import WARM_UP, Replayed, graph_capture
 from gst.training.checkpoint import Checkpoint
 from gst.training.loop import DeviceData, TrainingState, train
 
@@ -27,7 +27,7 @@ class Tape(TorchDispatchMode):
     """The operations of a step on the tensors of that step, numbers from Python as they were.
 
     Like a graph, it knows nothing of Python when it is played: an operation reads the memory that
-    it read when it was recorded, and writes its results to the memory that it wrote them to.
+    it read when it was captured, and writes its results to the memory that it wrote them to.
     """
 
     def __init__(self) -> None:
@@ -70,7 +70,7 @@ def _is(value: object) -> bool:
 
 
 class Tapes:
-    """Records steps on tapes; as a capture does, it leaves every tensor of the run as it was."""
+    """Captures steps on tapes; as a graph does, it leaves every tensor of the run as it was."""
 
     def __init__(self, state: TrainingState) -> None:
         self.state = state
@@ -132,7 +132,7 @@ CASES: dict[str, dict[str, Any]] = {
 
 
 def made(recipe: Callable[..., Recipe], case: str) -> Recipe:
-    """Return the recipe of a case, long enough that every kind of step is recorded and replayed."""
+    """Return the recipe of a case, long enough that every kind of step is captured and replayed."""
     changes = dict(CASES[case])
     network = changes.pop("network_changes", {})
     training = {"epochs": 9 if "intervention" in changes else 6, **changes.pop("training", {})}
@@ -164,7 +164,7 @@ def test_replayed_steps_are_those_made_one_by_one(
     train(expected, data, interventions.make(value))
     found, data = begun(value, dataset)
     tapes = Tapes(found)
-    train(found, data, interventions.make(value), record=tapes)
+    train(found, data, interventions.make(value), capture=tapes)
     assert_same(found, expected)
     if "fractions" in str(CASES[case]):  # Kinds of step come and go with the masks.
         assert len(tapes.tapes) >= 2 and tapes.played > 5
@@ -174,7 +174,7 @@ def test_replayed_steps_are_those_made_one_by_one(
         assert len(tapes.tapes) == sizes and tapes.played == steps - sizes * WARM_UP
 
 
-def test_a_run_that_goes_on_in_mid_epoch_records_anew(
+def test_a_run_that_goes_on_in_mid_epoch_captures_anew(
     recipe: Callable[..., Recipe], dataset: Dataset, tmp_path: Any
 ) -> None:
     value = made(recipe, "vgg filters by activation")
@@ -185,28 +185,28 @@ def test_a_run_that_goes_on_in_mid_epoch_records_anew(
         if (state.epoch, state.step) == (1, 2):
             checkpoint.save(state)
 
-    train(whole, data, interventions.make(value), record=Tapes(whole), pause=pause)
+    train(whole, data, interventions.make(value), capture=Tapes(whole), pause=pause)
     resumed, data = begun(value, dataset)
     assert checkpoint.resume(resumed) and resumed.step == 2
-    train(resumed, data, interventions.make(value), record=Tapes(resumed))
+    train(resumed, data, interventions.make(value), capture=Tapes(resumed))
     assert_same(resumed, whole)
 
 
-def test_a_kind_is_recorded_after_its_warm_up_and_then_replayed() -> None:
+def test_a_kind_is_captured_after_its_warm_up_and_then_replayed() -> None:
     done: list[str] = []
 
-    def record(step: Callable[[], None]) -> Callable[[], None]:
-        done.append("recorded")
+    def capture(step: Callable[[], None]) -> Callable[[], None]:
+        done.append("captured")
         return lambda: done.append("replayed")
 
-    replayed = Replayed(record)
+    replayed = Replayed(capture)
     for kind in ["a", "b", *["a"] * (WARM_UP + 1)]:
         replayed(kind, lambda: done.append("made"))
-    assert done == ["made"] * (WARM_UP + 1) + ["recorded", "replayed", "replayed"]
+    assert done == ["made"] * (WARM_UP + 1) + ["captured", "replayed", "replayed"]
 
 
-def test_steps_are_not_recorded_on_a_cpu() -> None:
-    assert recorder(torch.device("cpu")) is None
+def test_steps_are_not_captured_on_a_cpu() -> None:
+    assert graph_capture(torch.device("cpu")) is None
 
 
 def test_the_tape_sees_a_number_that_python_reads() -> None:

@@ -1,4 +1,4 @@
-"""Whether a run is the same however it is carried out: recorded or not, alone or in company, bf16.
+"""Whether a run is the same however it is carried out: captured or not, alone or in company, bf16.
 
 Beside each other: networks trained from the same seeds in each way. Their first losses must agree
 closely, since they have done the same arithmetic up to rounding; their final accuracies only as
@@ -22,7 +22,7 @@ from gst.data.prepare import channel_statistics
 from gst.data.sources.digits import digits
 from gst.recipe import Recipe
 from gst.training import interventions
-from gst.training.capture import Recorder, recorder
+from gst.training.capture import Capture, graph_capture
 from gst.training.loop import DeviceData, TrainingState, train
 
 FIRST = 10
@@ -74,7 +74,7 @@ def trained(
     seeds: Sequence[int],
     data: Dataset,
     device: torch.device,
-    record: Recorder | None = None,
+    capture: Capture | None = None,
 ) -> Run:
     """Train a cohort, and return what is compared of it."""
     labels = np.stack([data.train.labels] * len(seeds))
@@ -88,7 +88,7 @@ def trained(
             losses = state.loss[:, :examples].double().cpu().numpy()
             first.append(losses.reshape(len(seeds), FIRST, -1).mean(axis=2))
 
-    train(state, on_device, interventions.make(made), record=record, pause=pause)
+    train(state, on_device, interventions.make(made), capture=capture, pause=pause)
     accuracy = [row["test_accuracy"] for row in state.rows[-len(seeds) :]]
     return Run(first[0], np.array(accuracy))
 
@@ -99,8 +99,8 @@ def ways(
     """Train the same replicates in every way that the device offers, `REFERENCE` first."""
     made, short = (recipe(network, precision, epochs) for precision in ("float32", "bf16"))
     found = {REFERENCE: trained(made, seeds, data, device)}
-    if record := recorder(device):
-        found["captured"] = trained(made, seeds, data, device, record)
+    if capture := graph_capture(device):
+        found["captured"] = trained(made, seeds, data, device, capture)
     alone = [trained(made, [seed], data, device) for seed in seeds]
     found["alone"] = Run(*(np.concatenate(parts) for parts in zip(*alone, strict=True)))
     found["bf16"] = trained(short, seeds, data, device)

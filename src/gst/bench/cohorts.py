@@ -19,7 +19,7 @@ from gst.data.loaded import Dataset
 from gst.data.splits import Split
 from gst.recipe import Recipe
 from gst.training import interventions
-from gst.training.capture import WARM_UP, recorder
+from gst.training.capture import WARM_UP, graph_capture
 from gst.training.cohort import Cohort, initial_keys
 from gst.training.evaluate import evaluate
 from gst.training.loop import DeviceData, TrainingState, train
@@ -41,7 +41,7 @@ class Enough(Exception):
 
 def modes(device: torch.device) -> tuple[Mode, ...]:
     """Return the ways in which steps can be made on a device."""
-    return ("eager", "captured") if recorder(device) else ("eager",)
+    return ("eager", "captured") if graph_capture(device) else ("eager",)
 
 
 def shape_of(network: str) -> tuple[int, int, int]:
@@ -98,9 +98,9 @@ def run(
     labels = np.stack([dataset.train.labels] * replicates)
     data = DeviceData.load(dataset, labels, found.training, device)
     state = TrainingState(found, range(replicates), CLASSES, dataset.shape, data.trained, device)
-    record = recorder(device) if mode == "captured" else None
+    capture = graph_capture(device) if mode == "captured" else None
     with suppress(Enough):
-        train(state, data, interventions.make(found), record=record, pause=pause)
+        train(state, data, interventions.make(found), capture=capture, pause=pause)
 
 
 def seconds_per_step(

@@ -16,7 +16,7 @@ from gst.measures.el2n import el2n
 from gst.randomness import key
 from gst.recipe import Recipe, jsonable
 from gst.training import interventions
-from gst.training.capture import recorder
+from gst.training.capture import graph_capture
 from gst.training.checkpoint import EVERY, Checkpoint
 from gst.training.data import load_data
 from gst.training.evaluate import logits
@@ -137,7 +137,7 @@ def _scores(
             state,
             data,
             interventions.make(recipe),
-            record=recorder(job.device) if data.resident else None,
+            capture=graph_capture(job.device) if data.resident else None,
             pause=checkpoint.pause,
             progress=progress,
         )

@@ -19,7 +19,7 @@ from gst.pruning.mask import Masks, count
 from gst.randomness import generator
 from gst.recipe import Recipe, Training
 from gst.training.batch_norm import share_batch_norms
-from gst.training.capture import Recorder
+from gst.training.capture import Capture
 from gst.training.cohort import Cohort, initial_keys, prunable
 from gst.training.evaluate import evaluate
 from gst.training.interventions import Intervention
@@ -271,7 +271,7 @@ def train(
     intervention: Intervention,
     *,
     rewound: Mapping[str, np.ndarray] | None = None,
-    record: Recorder | None = None,
+    capture: Capture | None = None,
     pause: Callable[[TrainingState], None] = lambda state: None,
     progress: Callable[[list[Row]], None] = lambda rows: None,
 ) -> None:
@@ -283,8 +283,8 @@ def train(
         intervention: What happens beside training.
         rewound: Weights and buffers, as `TrainingState.arrays` has them, that replace the state's
             after the pruning before the first step; None keeps the state's own.
-        record: What records steps to replay them, for resident data; None carries out each as it
-            comes.
+        capture: What captures steps to replay them, for resident data; None carries out each as
+            it comes.
         pause: Called after every step, where a checkpoint can be written.
         progress: Called with each finished epoch's rows.
     """
@@ -302,7 +302,7 @@ def train(
         if rewound is not None:
             state.cohort.load_state(rewound)
             state.set_masks(state.masks)
-    steps = Steps(state, data.processes, record)
+    steps = Steps(state, data.processes, capture)
     batches = data.epoch(state.recipe, state.seeds, state.epoch)
     while state.epoch < settings.epochs:
         started = time.perf_counter()

@@ -29,7 +29,7 @@ from gst.layout import snapshot_name
 from gst.pruning.size import parameters_left
 from gst.recipe import LeaveOut, Network, Recipe, jsonable
 from gst.training import interventions
-from gst.training.capture import recorder
+from gst.training.capture import graph_capture
 from gst.training.checkpoint import EVERY, Checkpoint
 from gst.training.cohort import prunable
 from gst.training.data import load_data
@@ -117,13 +117,13 @@ def run(job: Job, dataset: Dataset, labels: LabelDraw) -> None:
         if not checkpoint.resume(state) and before:
             state.load_arrays(start)
         first_step = usage.seconds()
-        record = recorder(job.device) if data.resident else None
+        capture = graph_capture(job.device) if data.resident else None
         train(
             state,
             data,
             interventions.make(job.recipe),
             rewound=rewound,
-            record=record,
+            capture=capture,
             pause=checkpoint.pause,
             progress=_progress(job.recipe) if first else lambda rows: None,
         )
@@ -136,7 +136,7 @@ def run(job: Job, dataset: Dataset, labels: LabelDraw) -> None:
     if not first:
         return
     _write(job, state, measured)
-    used |= {"seconds_to_first_step": round(first_step, 3), "captured": record is not None}
+    used |= {"seconds_to_first_step": round(first_step, 3), "captured": capture is not None}
     _write_record(job, state, dataset, **used)
     if not job.keep_checkpoint:
         checkpoint.remove()

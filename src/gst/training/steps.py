@@ -12,7 +12,7 @@ from torch import Tensor
 
 from gst.data.device import EpochBatches
 from gst.randomness import key
-from gst.training.capture import Recorder, Replayed
+from gst.training.capture import Capture, Replayed
 from gst.training.cohort import Part
 from gst.training.evaluate import casting, losses
 from gst.training.optimisers import learning_rate
@@ -25,22 +25,22 @@ if TYPE_CHECKING:
 class Steps:
     """Makes training steps, one after the other.
 
-    A step that can be recorded reads batches, learning rates and its own number from tensors that
+    A step that can be captured reads batches, learning rates and its own number from tensors that
     stay where they are. On a GPU, replicates that do not run as one run beside each other, on
-    streams that become branches of the recorded step.
+    streams that become branches of the captured step.
 
     Args:
         state: The run, which is trained in place.
         processes: Those that train together.
-        record: What records steps to replay them, for batches that lie on the device; None carries
-            out each as it comes.
+        capture: What captures steps to replay them, for batches that lie on the device; None
+            carries out each as it comes.
     """
 
     def __init__(
-        self, state: TrainingState, processes: Processes, record: Recorder | None = None
+        self, state: TrainingState, processes: Processes, capture: Capture | None = None
     ) -> None:
         self._state, self._processes = state, processes
-        self._replayed = None if record is None else Replayed(record)
+        self._replayed = None if capture is None else Replayed(capture)
         device, parts = state.cohort.device, state.cohort.parts
         self._batches: Batches | None = None
         self._factors = torch.empty(0)
