@@ -109,8 +109,8 @@ class Convolution(nn.Module):
 
 @settings(max_examples=60, deadline=None)
 @given(
-    channels=st.integers(1, 4),
-    filters=st.integers(3, 9),
+    channels=st.integers(1, 6),
+    filters=st.integers(3, 24),
     kernel=st.tuples(st.integers(1, 3), st.integers(1, 3)),
     stride=st.tuples(st.integers(1, 3), st.integers(1, 3)),
     padding=st.tuples(st.integers(0, 2), st.integers(0, 2)),
