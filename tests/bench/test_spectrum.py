@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +50,7 @@ def test_it_prints_a_table_and_writes_a_figure(
     assert main([*words, "--examples", "40", "--out", str(tmp_path)]) == 0
     printed = capsys.readouterr().out
     assert "30 test images, 5 eigenvalues" in printed
+    assert re.search(r"after the spectrum: trace [\d.]+ s, gradient noise [\d.]+ s, scan ", printed)
     rows = pd.read_csv(tmp_path / "spectrum.csv")
     assert list(rows) == ["method", "rank", "eigenvalue", "residual"]
     for method, found in rows.groupby("method"):

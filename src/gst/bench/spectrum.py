@@ -18,12 +18,15 @@ from gst.data.loaded import load
 from gst.figures.style import GREY, PALETTE, Look, panels, save, styled
 from gst.layout import RunPath
 from gst.measures.flatness.cohort import take_replicate
+from gst.measures.flatness.epsilon import scan
+from gst.measures.flatness.gradient_noise import gradient_noise
 from gst.measures.flatness.hvp import Hessian, Operator
 from gst.measures.flatness.loss import Loss
 from gst.measures.flatness.power import power_iteration, residuals
 from gst.measures.flatness.spectrum import Spectrum, spectrum
+from gst.measures.flatness.trace import trace
 from gst.randomness import key
-from gst.recipe import Recipe
+from gst.recipe import FlatnessSettings, Recipe
 
 METHODS: dict[str, Callable[..., Spectrum]] = {
     "Lanczos": spectrum,
@@ -61,7 +64,7 @@ def replicate_loss(folder: Path, seed: int, examples: int) -> Loss:
 
 def compare(
     matrix: Operator, *, k: int, tolerance: float, seed: int
-) -> tuple[pd.DataFrame, pd.DataFrame]:
+) -> tuple[pd.DataFrame, pd.DataFrame, Spectrum]:
     """Find leading eigenvalues by every method.
 
     Args:
@@ -75,15 +78,16 @@ def compare(
         one product a residual, which its count leaves out), sum, largest and median residual,
         and how many residuals are within the tolerance. And one row an eigenvalue: method, rank
         from 1, eigenvalue, residual. Residuals are measured alike, by products of their own, and
-        relative to Lanczos's largest eigenvalue.
+        relative to Lanczos's largest eigenvalue. And what the first method, Lanczos, found.
     """
-    summary, details = [], []
+    summary, details, spectra = [], [], []
     scale = 0.0
     for method, find in METHODS.items():
         started = time.process_time()
         random = torch.Generator().manual_seed(key(seed, "lanczos"))
         found = find(matrix, random, k=k, tolerance=tolerance)
         seconds = time.process_time() - started
+        spectra.append(found)
         scale = scale or float(found.eigenvalues[0].abs())
         relative = residuals(matrix, found.eigenvalues, found.vectors) / scale
         print(f"{method}: {found.products} products in {seconds:.0f} s", flush=True)
@@ -108,7 +112,24 @@ def compare(
                 }
             )
         )
-    return pd.DataFrame(summary), pd.concat(details, ignore_index=True)
+    return pd.DataFrame(summary), pd.concat(details, ignore_index=True), spectra[0]
+
+
+def other_parts(loss: Loss, hessian: Hessian, leading: Spectrum, seed: int) -> dict[str, float]:
+    """Return the seconds of CPU time of a flatness measurement's parts after the spectrum."""
+    settings = FlatnessSettings()
+    random = torch.Generator().manual_seed(key(seed, "trace"))
+    parts: dict[str, Callable[[], object]] = {
+        "trace": lambda: trace(hessian, random, samples=settings.trace_samples, leading=leading),
+        "gradient noise": lambda: gradient_noise(loss),
+        "scan": lambda: scan(loss, leading.vectors[: settings.directions]),
+    }
+    seconds = {}
+    for part, take in parts.items():
+        started = time.process_time()
+        take()
+        seconds[part] = time.process_time() - started
+    return seconds
 
 
 @styled
@@ -140,7 +161,10 @@ def bench(
         f"{len(loss.weights)} free weights, {loss.examples} test images, {k} eigenvalues, "
         f"{threads} threads"
     )
-    summary, details = compare(Hessian(loss), k=k, tolerance=tolerance, seed=seed)
+    hessian = Hessian(loss)
+    summary, details, leading = compare(hessian, k=k, tolerance=tolerance, seed=seed)
     print(summary.to_string(index=False, float_format="{:.4g}".format))
+    seconds = other_parts(loss, hessian, leading, seed)
+    print("after the spectrum: " + ", ".join(f"{part} {s:.1f} s" for part, s in seconds.items()))
     write_table(out / "spectrum.csv", details)
     save(draw(details, tolerance), out / "spectrum")

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
 
 from gst.measures.flatness.epsilon import epsilon, scan
 from gst.measures.flatness.hvp import Hessian
@@ -104,3 +105,13 @@ def test_networks_as_in_the_whole_scan(problem: Any, gain: float) -> None:
     random = torch.Generator().manual_seed(0)
     directions = spectrum(Hessian(loss), random, k=4, tolerance=1e-4).vectors
     assert found(loss, directions) == pytest.approx(published(loss, directions))
+
+
+def test_losses_are_not_read_one_by_one(regression: Any) -> None:
+    """A fake tensor has no value: to read one, which would wait for a GPU, fails."""
+    loss = regression.loss()
+    directions = torch.eye(len(loss.weights), dtype=torch.float64)[:1]
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        assert scan(loss, directions).shape == (1, 81)
+        with pytest.raises(DataDependentOutputException):
+            float(loss(loss.weights))

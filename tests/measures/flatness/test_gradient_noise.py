@@ -27,11 +27,6 @@ def test_against_a_loop_over_examples(problem: Any, chunk: int) -> None:
     assert gradient_noise(problem.loss(chunk)) == pytest.approx(by_a_loop(problem), rel=1e-10)
 
 
-def test_gradients_taken_in_parts(problem: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(gradient_noise.__globals__, "_EXAMPLES", 3)
-    assert gradient_noise(problem.loss()) == pytest.approx(by_a_loop(problem), rel=1e-10)
-
-
 def test_softmax_regression_has_its_closed_form(regression: Any) -> None:
     x = regression.images
     errors = regression.module(x).softmax(1).detach()

@@ -97,7 +97,7 @@ def measure(
     """
     with _full_float32():
         loss = Loss(module, images, labels, mask=mask, chunk=chunk)
-        value = loss(loss.weights)
+        value = float(loss(loss.weights))
         if not math.isfinite(value):
             return _undefined(min(k, len(loss.weights)), directions, value, loss.examples)
         hessian = Hessian(loss)

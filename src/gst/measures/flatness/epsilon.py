@@ -28,14 +28,16 @@ def scan(loss: Loss, directions: Tensor) -> Tensor:
         directions: Unit vectors, the most curved first, [m, d].
 
     Returns:
-        Losses, float64 [m, 81].
+        Losses, float64 [m, 81], on the CPU.
     """
-    losses = torch.full((len(directions), POINTS), loss(loss.weights), dtype=torch.float64)
+    shape = len(directions), POINTS
+    losses = torch.empty(shape, dtype=torch.float64, device=loss.weights.device)
+    losses[:, _CENTRE] = loss(loss.weights)
     for row, direction in zip(losses, directions, strict=True):
         for place in range(POINTS):
             if place != _CENTRE:
                 row[place] = loss(loss.weights + (place - _CENTRE) * REACH / _CENTRE * direction)
-    return losses
+    return losses.cpu()
 
 
 def epsilon(losses: Tensor) -> tuple[float, bool]:

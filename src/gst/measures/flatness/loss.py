@@ -28,6 +28,12 @@ class Loss:
         mask: 1 for each free weight, 0 for each masked one, [P]; None if all are free.
         chunk: Images that are passed through the network at once; what is fast unless given.
 
+    Attributes:
+        module: The copy of the network, in evaluation mode.
+        weights: The free weights [d] that the network has.
+        examples: Number of examples.
+        chunks: Images and labels, chunk by chunk.
+
     Raises:
         ValueError: If the labels or the mask do not fit.
     """
@@ -45,8 +51,8 @@ class Loss:
             raise ValueError(
                 f"expected a label for each of {len(images)} images, found {list(labels.shape)}"
             )
-        self._module = copy.deepcopy(module).eval().requires_grad_(False)
-        parameters = dict(self._module.named_parameters())
+        self.module = copy.deepcopy(module).eval().requires_grad_(False)
+        parameters = dict(self.module.named_parameters())
         self._shapes = {name: value.shape for name, value in parameters.items()}
         self._all = torch.cat([value.flatten() for value in parameters.values()])
         if mask is None:
@@ -57,26 +63,34 @@ class Loss:
             )
         self._free = mask.to(self._all.device).nonzero().squeeze(1)
         self.weights = self._all[self._free]
-        """The free weights [d] that the network has."""
         self.examples = len(images)
         chunk = chunk or _CHUNK[images.device.type]
         self.chunks = list(zip(torch.split(images, chunk), torch.split(labels, chunk), strict=True))
-        """Images and labels, chunk by chunk."""
+
+    def by_parameter(self, flat: Tensor) -> dict[str, Tensor]:
+        """Return a vector over all weights [P] as views of the parameters' names and shapes."""
+        parts = torch.split(flat, [shape.numel() for shape in self._shapes.values()])
+        return {
+            name: part.view(shape)
+            for (name, shape), part in zip(self._shapes.items(), parts, strict=True)
+        }
+
+    @property
+    def masks(self) -> dict[str, Tensor]:
+        """1 for each free weight and 0 for each masked one, in the weights' type, by parameter."""
+        return self.by_parameter(torch.zeros_like(self._all).index_fill(0, self._free, 1))
 
     def total(self, weights: Tensor, images: Tensor, labels: Tensor) -> Tensor:
         """Return the summed cross-entropy of some examples at the given free weights [d]."""
         flat = self._all.index_copy(0, self._free, weights)
-        parts = torch.split(flat, [shape.numel() for shape in self._shapes.values()])
-        parameters = {
-            name: part.view(shape)
-            for (name, shape), part in zip(self._shapes.items(), parts, strict=True)
-        }
-        logits = functional_call(self._module, parameters, (images,))
+        logits = functional_call(self.module, self.by_parameter(flat), (images,))
         return F.cross_entropy(logits, labels, reduction="sum")
 
     @torch.no_grad()
-    def __call__(self, weights: Tensor) -> float:
+    def __call__(self, weights: Tensor) -> Tensor:
         """Return the mean cross-entropy over all examples at the given free weights [d].
+
+        It stays on the device, a float64 of no dimension.
 
         Images lie as channels_last here, since that makes a forward pass by itself 1.7 times as
         fast on the CPU; derivatives it makes slower.
@@ -86,4 +100,4 @@ class Loss:
             if images.ndim == 4:
                 images = images.contiguous(memory_format=torch.channels_last)
             total += self.total(weights, images, labels)
-        return float(total) / self.examples
+        return total / self.examples

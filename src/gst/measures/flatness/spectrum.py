@@ -83,21 +83,19 @@ def spectrum(
 
     start = draw()
     rows[0] = start / start.norm()
-    small = torch.zeros(capacity, capacity, dtype=torch.float64)
+    small = torch.zeros(capacity, capacity, dtype=torch.float64, device=operator.device)
     m = products = 0
     scale = 0.0
     while True:
         product = operator(rows[m])
         products += 1
-        size = float(product.norm())
+        m += 1
+        overlaps, rest = _orthogonalise(product, rows[:m])
+        small[:m, m - 1] = small[m - 1, :m] = overlaps.double()
+        size, coupling = torch.stack([product.norm(), rest.norm()]).tolist()
         if not math.isfinite(size):
             raise FloatingPointError("a product with the matrix is not finite")
         scale = max(scale, size)
-        m += 1
-        overlaps, rest = _orthogonalise(product, rows[:m])
-        small[:m, m - 1] = overlaps.double().cpu()
-        small[m - 1, :m] = small[:m, m - 1].clone()
-        coupling = float(rest.norm())
         if coupling <= 100 * eps * scale or m == n:
             coupling = 0.0
             rest = _orthogonalise(draw(), rows[:m])[1]
@@ -105,7 +103,7 @@ def spectrum(
             rows[m] = rest / rest.norm()
         if m < k or (products % check_every and m < capacity and products < limit):
             continue
-        values, mix = _ritz(small[:m, :m])
+        values, mix = _ritz(small[:m, :m].cpu())
         residuals = coupling * mix[-1].abs()
         converged = bool((residuals[:k] <= tolerance * values[0].abs()).all())
         if converged or products == limit:
@@ -116,15 +114,16 @@ def spectrum(
             _mix(rows, mix[:, :kept].T)
             rows[kept] = rows[m]
             small.zero_()
-            small.diagonal()[:kept] = values[:kept]
+            small.diagonal()[:kept] = values[:kept].to(small)
             m = kept
 
 
 def _mix(rows: Tensor, turn: Tensor) -> None:
     """Replace the first rows [p, n] by mixtures `turn` [p, m] of the first m, in place."""
     p, m = turn.shape
+    turn = turn.to(rows)
     for part in torch.split(rows, _COLUMNS, dim=1):
-        part[:p] = turn.to(part) @ part[:m]
+        part[:p] = turn @ part[:m]
 
 
 def _orthogonalise(vector: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:

@@ -37,15 +37,16 @@ def trace(
     if samples < 2:
         raise ValueError(f"expected at least 2 samples for a standard error, found {samples}")
     known = float(leading.eigenvalues.sum()) if leading else 0.0
-    estimates = torch.zeros(samples, dtype=torch.float64)
-    for i in range(samples):
+    found = []
+    for _ in range(samples):
         z = _signs(operator, generator)
         if leading:
             z = z - (leading.vectors @ z) @ leading.vectors
-        estimates[i] = float(z.dot(operator(z)))
+        found.append(z.dot(operator(z)))
+    estimates = torch.stack(found).double().cpu()
     return known + float(estimates.mean()), float(estimates.std()) / samples**0.5
 
 
 def _signs(operator: Operator, generator: torch.Generator) -> Tensor:
     bits = torch.randint(2, (operator.size,), generator=generator)
-    return (2 * bits - 1).to(operator.dtype).to(operator.device)
+    return (2 * bits - 1).to(torch.int8).to(operator.device).to(operator.dtype)
