@@ -81,6 +81,15 @@ def _add_bench(parser: argparse.ArgumentParser) -> None:
     spectrum.add_argument("--threads", type=int, default=1)
     spectrum.add_argument("--out", type=Path, default=Path(), help="folder of figure and table")
     spectrum.set_defaults(run=_spectrum)
+    agreement = commands.add_parser(
+        "agreement", help="compare captured with eager runs, cohorts with single ones, bf16"
+    )
+    agreement.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    agreement.add_argument("--threads", type=int, default=1)
+    agreement.add_argument("--seeds", type=int, default=8)
+    agreement.add_argument("--epochs", type=int, default=12)
+    agreement.add_argument("--out", type=Path, help="JSON file to write")
+    agreement.set_defaults(run=_agreement)
     page = commands.add_parser("page", help="write docs/performance.md of JSON files, and figures")
     page.add_argument("files", type=Path, nargs="+", help="what `bench --out` wrote")
     page.add_argument(
@@ -150,6 +159,15 @@ def _spectrum(given: argparse.Namespace) -> int:
     except (ArtifactError, ValueError) as error:
         print(error, file=sys.stderr)
         return 1
+    return 0
+
+
+def _agreement(given: argparse.Namespace) -> int:
+    from gst.bench.agreement import NETWORKS, bench
+    from gst.bench.machine import prepare
+
+    device = prepare(given.device, given.threads)
+    bench(device, NETWORKS, given.seeds, given.epochs, given.words, given.out)
     return 0
 
 

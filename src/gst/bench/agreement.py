@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import pandas as pd
 import torch
 
 from gst.analysis.statistics import student_interval
+from gst.bench.lines import line, title
+from gst.bench.machine import describe
+from gst.bench.records import Agreement, Measurements, Way, write
 from gst.data.loaded import Dataset
 from gst.data.prepare import channel_statistics
 from gst.data.sources.digits import digits
@@ -28,7 +30,9 @@ from gst.training.loop import DeviceData, TrainingState, train
 FIRST = 10
 """Steps whose losses are compared."""
 NETWORKS = ("lenet-digits", "vgg-digits", "resnet20")
-REFERENCE = "eager"
+BATCH = 64
+"""Images a step and replicate."""
+REFERENCE: Way = "eager"
 
 
 class Run(NamedTuple):
@@ -54,7 +58,7 @@ def recipe(
     augment = "none" if network.startswith("lenet") else "flip-crop"
     training: dict[str, Any] = {
         "epochs": epochs,
-        "batch_size": 64,
+        "batch_size": BATCH,
         "optimiser": {"kind": "sgd", "lr": 0.05, "momentum": 0.9, "weight_decay": 1e-4},
         "milestones": [epochs * 2 // 3],
         "augment": augment,
@@ -95,10 +99,10 @@ def trained(
 
 def ways(
     network: str, seeds: Sequence[int], data: Dataset, device: torch.device, epochs: int
-) -> dict[str, Run]:
+) -> dict[Way, Run]:
     """Train the same replicates in every way that the device offers, `REFERENCE` first."""
     made, short = (recipe(network, precision, epochs) for precision in ("float32", "bf16"))
-    found = {REFERENCE: trained(made, seeds, data, device)}
+    found: dict[Way, Run] = {REFERENCE: trained(made, seeds, data, device)}
     if capture := graph_capture(device):
         found["captured"] = trained(made, seeds, data, device, capture)
     alone = [trained(made, [seed], data, device) for seed in seeds]
@@ -107,42 +111,61 @@ def ways(
     return found
 
 
-def compare(found: dict[str, Run]) -> pd.DataFrame:
+def compare(network: str, epochs: int, found: dict[Way, Run]) -> list[Agreement]:
     """Compare every way with the reference.
 
+    Args:
+        network: What was trained.
+        epochs: For how long.
+        found: What `ways` returns.
+
     Returns:
-        One row a way: way; seeds; difference, the largest relative one of a loss among the first
-        steps; accuracy, the mean over seeds; and change, the mean difference of accuracy from the
-        reference over paired seeds, with its 95% interval, low and high.
+        One record a way.
     """
     reference = found[REFERENCE]
-    rows = []
+    records = []
     for way, run in found.items():
         change = student_interval(run.accuracy - reference.accuracy)
-        rows.append(
-            {
-                "way": way,
-                "seeds": len(run.accuracy),
-                "difference": float(np.abs(run.first / reference.first - 1).max()),
-                "accuracy": float(run.accuracy.mean()),
-                "change": change.mean,
-                "low": change.low,
-                "high": change.high,
-            }
+        records.append(
+            Agreement(
+                network=network,
+                way=way,
+                seeds=len(run.accuracy),
+                epochs=epochs,
+                difference=float(np.abs(run.first / reference.first - 1).max()),
+                accuracy=float(run.accuracy.mean()),
+                change=change.mean,
+                low=change.low,
+                high=change.high,
+            )
         )
-    return pd.DataFrame(rows)
+    return records
 
 
 def bench(
-    *, networks: Sequence[str], replicates: int, epochs: int, device: str, threads: int
-) -> pd.DataFrame:
-    """Print the comparison of each network, and return all of them."""
-    torch.set_num_threads(threads)
-    data = dataset()
-    tables = []
+    device: torch.device,
+    networks: Sequence[str],
+    replicates: int,
+    epochs: int,
+    arguments: Sequence[str],
+    out: Path | None,
+) -> None:
+    """Compare the ways for each network, print it, and keep it in a file.
+
+    Args:
+        device: What computes, prepared.
+        networks: Names of models for images of 8x8 pixels.
+        replicates: Number of seeds.
+        epochs: Epochs of training.
+        arguments: The words after `python -m gst`.
+        out: The JSON file; none is written if None.
+    """
+    machine = describe(device, arguments, BATCH)
+    print(title(machine), end="\n\n")
+    data, records = dataset(), []
     for network in networks:
-        found = compare(ways(network, range(replicates), data, torch.device(device), epochs))
-        tables.append(found.assign(network=network))
-        print(f"{network}, {epochs} epochs on digits, {device}")
-        print(found.to_string(index=False, float_format="{:.2g}".format), flush=True)
-    return pd.concat(tables, ignore_index=True)
+        found = compare(network, epochs, ways(network, range(replicates), data, device, epochs))
+        print(*map(line, found), sep="\n", flush=True)
+        records += found
+    if out:
+        write(out, Measurements(machine=machine, records=tuple(records)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gst.bench.records import (
+    Agreement,
     Augmentation,
     Copy,
     Evaluation,
@@ -70,6 +71,13 @@ def line(record: Record) -> str:
                 f"{record.replicates} replicates, {record.steps} steps: one cohort "
                 f"{record.cohort_seconds:.1f} s, processes, {record.processes} at a time, "
                 f"{record.separate_seconds:.1f} s"
+            )
+        case Agreement():
+            return (
+                f"{record.network:14} {record.way:8} accuracy {record.accuracy:6.1%}, "
+                f"{100 * record.change:+.2f} [{100 * record.low:+.2f}, {100 * record.high:+.2f}] "
+                f"points from eager (n = {record.seeds}); first losses within "
+                f"{record.difference:.1e}"
             )
         case Start(seconds=seconds):
             return f"start to first step and end of a process: {seconds:.1f} s"

@@ -10,6 +10,7 @@ from gst.artifacts import atomic
 from gst.bench.cost import ASSUMPTIONS, Cost, cost
 from gst.bench.figure import draw
 from gst.bench.records import (
+    Agreement,
     Augmentation,
     Copy,
     Evaluation,
@@ -54,6 +55,11 @@ other, never those of two: machines are noisy.
   its best number of workers, and trains one network eagerly with torch.optim's SGD in float32 (TF32
   on a GPU), with the engine's settings of cuDNN.
 """
+
+AGREEMENT = """\
+Networks trained on scikit-learn's digits from the same seeds in every way that the device offers
+(`python -m gst bench agreement`): as a cohort in float32, step by step (eager); captured; each seed
+alone; in bf16. Beside each other stand the losses of the first steps, and the final accuracies."""
 
 Row = Sequence[object]
 
@@ -157,6 +163,26 @@ def _section(machines: Sequence[Machine], records: Sequence[Record], picture: st
             "counted in."
             for found in select(records, Processes)
         )
+    agreements = select(records, Agreement)
+    if agreements:
+        yield "\n### The same science\n"
+        yield f"{AGREEMENT}\n"
+        yield _table(
+            (
+                *("network", "way", "seeds", "epochs", "first losses within", "test accuracy"),
+                "points from eager, 95% interval",
+            ),
+            map(_agreement, agreements),
+        )
+
+
+def _agreement(found: Agreement) -> Row:
+    points = [f"{100 * value:+.2f}" for value in (found.change, found.low, found.high)]
+    return (
+        *(found.network, found.way, found.seeds, found.epochs, f"{found.difference:.1e}"),
+        f"{found.accuracy:.1%}",
+        f"{points[0]} [{points[1]}, {points[2]}]",
+    )
 
 
 def _cell(cell: Training | Failure) -> Row:

@@ -17,6 +17,7 @@ from gst.recipe import Frozen
 
 Precision = Literal["float32", "bf16"]
 Mode = Literal["eager", "captured"]
+Way = Literal["eager", "captured", "alone", "bf16"]
 
 
 class Machine(Frozen):
@@ -175,6 +176,27 @@ class Start(Frozen):
     seconds: float
 
 
+class Agreement(Frozen):
+    """How runs that were carried out in one way differ from eager ones of the same seeds."""
+
+    kind: Literal["agreement"] = "agreement"
+    network: str
+    way: Way
+    """eager: a cohort in float32, step by step; the others differ from it in what they say."""
+    seeds: int
+    epochs: int
+    difference: float
+    """Largest relative difference of a replicate's mean loss in one of the first steps."""
+    accuracy: float
+    """Final test accuracy, mean over seeds."""
+    change: float
+    """Mean difference of the final test accuracy from the eager run's, over paired seeds."""
+    low: float
+    """Its 95% interval, Student's: from here,"""
+    high: float
+    """to here."""
+
+
 Record = Annotated[
     Product
     | Copy
@@ -185,7 +207,8 @@ Record = Annotated[
     | Augmentation
     | Plain
     | Processes
-    | Start,
+    | Start
+    | Agreement,
     Field(discriminator="kind"),
 ]
 Kind = TypeVar("Kind", bound=Frozen)
