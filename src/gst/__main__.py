@@ -1,6 +1,8 @@
-"""The command line: `python -m gst config docs|schema|check`, and `... bench`, which measures.
+"""The command line of `python -m gst`.
 
-`... bench page|cost|spectrum|analysis` do something else than measure how fast a machine trains.
+config docs|schema|check
+bench [agreement|page|cost|spectrum|analysis]
+figures TABLES OUT
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_config(commands.add_parser("config", help="document, describe or check configuration"))
     _add_bench(commands.add_parser("bench", help="measure how fast this machine trains"))
+    _add_figures(commands.add_parser("figures", help="draw figures again from their tables"))
     words = sys.argv[1:] if arguments is None else arguments
     given = parser.parse_args(words, argparse.Namespace(words=words))
     return int(given.run(given))
@@ -254,6 +257,24 @@ def _check(given: argparse.Namespace) -> int:
         f"{given.file}: no fault; {len(study.benchmarks)} benchmarks, {len(study.runs())} training "
         f"runs, {len(study.el2n())} EL2N scorings, {len(study.flatness())} flatness measurements"
     )
+    return 0
+
+
+def _add_figures(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("tables", type=Path, help="folder of tables, such as docs/results")
+    parser.add_argument("out", type=Path, help="folder of figures, such as docs/figures")
+    parser.set_defaults(run=_figures)
+
+
+def _figures(given: argparse.Namespace) -> int:
+    from gst.artifacts import ArtifactError
+    from gst.figures.redraw import redraw
+
+    try:
+        print(*redraw(given.tables, given.out), sep="\n")
+    except ArtifactError as error:
+        print(error, file=sys.stderr)
+        return 1
     return 0
 
 

@@ -256,9 +256,16 @@ def note(figure: Figure, text: str) -> None:
     figure.supxlabel(lines, fontsize=7.5, color=GREY)
 
 
-def save(figure: Figure, stem: str | Path) -> None:
-    """Write a figure to {stem}.pdf and {stem}.png; the same figure gives the same bytes."""
+UNDATED: dict[str, dict[str, None]] = {".png": {"Software": None}, ".pdf": {"CreationDate": None}}
+"""What is left out of each kind of file, so that the same figure gives the same bytes."""
+
+
+def save(figure: Figure, stem: str | Path, suffixes: Iterable[str] = UNDATED) -> None:
+    """Write a figure to {stem}.png and {stem}.pdf, or to one of them.
+
+    The order is kept: drawn a second time, a figure may lay its parts out a pixel off.
+    """
     stem = Path(stem)
-    for suffix, undated in ((".pdf", {"CreationDate": None}), (".png", {"Software": None})):
+    for suffix in suffixes:
         with matplotlib.rc_context(STYLE), atomic(stem.with_name(stem.name + suffix)) as temporary:
-            figure.savefig(temporary, format=suffix[1:], metadata=undated)
+            figure.savefig(temporary, format=suffix[1:], metadata=UNDATED[suffix])
