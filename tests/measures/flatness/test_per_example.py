@@ -50,11 +50,11 @@ def randomised(module: nn.Module, shape: tuple[int, ...], examples: int = 5) -> 
     for parameter in module.parameters():
         if parameter.ndim == 1:
             parameter.data += 0.5 * uniform(*parameter.shape)
-    for layer in module.modules():
+    for layer in module.eval().modules():
         if isinstance(layer, nn.BatchNorm2d):
-            layer.momentum = 0.9
+            layer.train().momentum = 0.9
     with torch.no_grad():
-        module.train()(images)
+        module(images)
     for name, buffer in module.named_buffers():
         if name.endswith("gate"):
             buffer.copy_(uniform(*buffer.shape))
