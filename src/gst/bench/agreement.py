@@ -54,8 +54,8 @@ def dataset() -> Dataset:
 def recipe(
     network: str, precision: str, epochs: int, intervention: dict[str, Any] | None = None
 ) -> Recipe:
-    """Return training by SGD with momentum, and with augmented images if the network convolves."""
-    augment = "none" if network.startswith("lenet") else "flip-crop"
+    """Return training by SGD with momentum; the VGG's images are augmented."""
+    augment = "flip-crop" if network.startswith("vgg") else "none"
     training: dict[str, Any] = {
         "epochs": epochs,
         "batch_size": BATCH,
