@@ -8,8 +8,9 @@ import pytest
 
 from gst.__main__ import main
 from gst.bench.cost import cost
-from gst.bench.page import costs_table
+from gst.bench.page import NO_GPU, costs_table, page
 from gst.bench.records import (
+    Agreement,
     Augmentation,
     Copy,
     Evaluation,
@@ -223,7 +224,7 @@ def test_the_page_has_the_numbers(tmp_path: Path) -> None:
     words = ["bench", "page", *map(str, files), "--studies", "--out", str(tmp_path)]
     assert main(words) == 0
     text = (tmp_path / "performance.md").read_text()
-    assert text.count("## NVIDIA Test\n") == 1
+    assert text.count("## NVIDIA Test, 8 threads\n") == 1 and NO_GPU not in text
     for part in (
         "555 T operations/s, of 4096 x 4096",
         "2,220 GB/s",
@@ -239,6 +240,27 @@ def test_the_page_has_the_numbers(tmp_path: Path) -> None:
     ):
         assert part in text
     assert (tmp_path / "figures/performance-gpu.png").stat().st_size > 0
+
+
+def test_a_device_on_which_runs_were_only_compared(tmp_path: Path) -> None:
+    found = Agreement(
+        network="lenet-digits",
+        way="bf16",
+        seeds=8,
+        epochs=12,
+        difference=0.00123,
+        accuracy=0.951,
+        change=-0.02,
+        low=-0.05,
+        high=0.01,
+    )
+    machine = measurements().machine.model_copy(update={"kind": "cpu", "threads": 1})
+    write(tmp_path / "cpu.json", Measurements(machine=machine, records=(found,)))
+    page([tmp_path / "cpu.json"], [], tmp_path)
+    text = (tmp_path / "performance.md").read_text()
+    row = "| lenet-digits | bf16 | 8 | 12 | 1.2e-03 | 95.1% | -2.00 [-5.00, +1.00] |"
+    assert row in text and NO_GPU in text and "## NVIDIA Test, 1 thread\n" in text
+    assert "Ceilings" not in text and not (tmp_path / "figures").exists()
 
 
 def test_the_cost_of_a_study_is_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
