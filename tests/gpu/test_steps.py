@@ -23,7 +23,7 @@ from gst.training.steps import Steps
 SEEDS = range(8)
 CLOSE = {"captured": 1e-2, "alone": 1e-2, "bf16": 0.3}
 """Largest relative difference of a loss among the first steps. Ten steps amplify rounding: on a CPU
-bf16, which rounds to 2^-9, was seen within 0.14; TF32 rounds to 2^-12."""
+bf16, which rounds within 2^-8, was seen within 0.14; TF32 rounds within 2^-11."""
 CHANCE = 0.02
 """How far the interval of the change of accuracy may stay from 0: seven of 360 test images."""
 LEARNED = 0.6
