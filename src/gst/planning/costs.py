@@ -39,8 +39,9 @@ class Device:
 
 
 CORE = Device(rate=75e9, step=1e-3)
-"""A core of a CPU. In docs/performance/cpu.json networks train in float32 at 47e9 (LeNet-300-100)
-to 92e9 (VGG11) operations a second and core; the median of the six is 77e9."""
+"""A core of a CPU. In docs/performance/cpu.json networks train in float32 at 40e9 (LeNet-300-100)
+to 105e9 (VGG16) operations a second and core, half of the six below 88e9; the rate
+leaves room for busier machines."""
 GPU = Device(rate=10e12, step=2e-3)
 """A GPU of a data centre, training small networks: a guess, until docs/performance.md has one."""
 
