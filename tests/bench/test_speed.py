@@ -104,8 +104,9 @@ def test_a_gpu_that_is_not_there_is_one_line(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    assert main(["bench", "--device", "cuda"]) == 1
-    assert "torch finds none" in capsys.readouterr().err
+    for words in (["bench"], ["bench", "agreement"]):
+        assert main([*words, "--device", "cuda"]) == 1
+        assert "torch finds none" in capsys.readouterr().err
 
 
 def test_a_cpu_captures_no_steps(capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,6 +6,10 @@ import argparse
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
 
 PRECISIONS = ("float32", "bf16")
 
@@ -44,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--longest", type=float, default=30, help="seconds that a step of a cohort may take"
     )
     parser.add_argument("--out", type=Path, help="JSON file to write")
-    parser.set_defaults(run=_bench)
+    parser.set_defaults(run=_run, work=_bench)
     commands = parser.add_subparsers(metavar="COMMAND")
     spectrum = commands.add_parser(
         "spectrum", help="compare how eigenvalues of a run's Hessian are found"
@@ -58,7 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     spectrum.add_argument("--tolerance", type=float, default=1e-4, help="largest relative residual")
     spectrum.add_argument("--threads", type=int, default=1)
     spectrum.add_argument("--out", type=Path, default=Path(), help="folder of figure and table")
-    spectrum.set_defaults(run=_spectrum)
+    spectrum.set_defaults(run=_run, work=_spectrum)
     agreement = commands.add_parser(
         "agreement", help="compare captured with eager runs, cohorts with single ones, bf16"
     )
@@ -67,7 +71,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     agreement.add_argument("--seeds", type=int, default=8)
     agreement.add_argument("--epochs", type=int, default=12)
     agreement.add_argument("--out", type=Path, help="JSON file to write")
-    agreement.set_defaults(run=_agreement)
+    agreement.set_defaults(run=_run, work=_agreement)
     page = commands.add_parser("page", help="write docs/performance.md of JSON files, and figures")
     page.add_argument("files", type=Path, nargs="+", help="what `bench --out` wrote")
     page.add_argument(
@@ -78,11 +82,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="files of the studies whose cost is stated",
     )
     page.add_argument("--out", type=Path, default=Path("docs"), help="folder to write to")
-    page.set_defaults(run=_page)
+    page.set_defaults(run=_run, work=_page)
     cost = commands.add_parser("cost", help="print what a study costs on a measured device")
     cost.add_argument("study", type=Path, help="the study's file")
     cost.add_argument("files", type=Path, nargs="+", help="what `bench --out` wrote on the device")
-    cost.set_defaults(run=_cost)
+    cost.set_defaults(run=_run, work=_cost)
     analysis = commands.add_parser(
         "analysis", help="time the tables and figures of a full benchmark, on made-up runs"
     )
@@ -90,22 +94,42 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     analysis.add_argument("--examples", type=int, default=60_000, help="training examples")
     analysis.add_argument("--levels", type=int, default=24, help="levels beyond the dense network")
     analysis.add_argument("--epochs", type=int, default=50, help="epochs of a level")
-    analysis.set_defaults(run=_analysis)
+    analysis.set_defaults(run=_run, work=_analysis)
 
 
-def _bench(given: argparse.Namespace) -> int:
-    from gst.bench.cohorts import modes
-    from gst.bench.machine import prepare
-    from gst.bench.speed import Plan, bench
+class _Unfit(Exception):
+    """What was asked for is not to be had."""
+
+
+def _run(given: argparse.Namespace) -> int:
+    """Run a command; if what it was given is at fault, say so in a line."""
+    from gst.artifacts import ArtifactError
+    from gst.config import ConfigError
 
     try:
-        device = prepare(given.device, given.threads)
-    except RuntimeError as error:
+        given.work(given)
+    except (ArtifactError, ConfigError, _Unfit) as error:
         print(error, file=sys.stderr)
         return 1
+    return 0
+
+
+def _device(given: argparse.Namespace) -> torch.device:
+    from gst.bench.machine import prepare
+
+    try:
+        return prepare(given.device, given.threads)
+    except RuntimeError as error:
+        raise _Unfit(error) from error
+
+
+def _bench(given: argparse.Namespace) -> None:
+    from gst.bench.cohorts import modes
+    from gst.bench.speed import Plan, bench
+
+    device = _device(given)
     if missing := set(given.modes or ()) - set(modes(device)):
-        print(f"steps cannot be {' or '.join(missing)} on this device", file=sys.stderr)
-        return 1
+        raise _Unfit(f"steps cannot be {' or '.join(missing)} on this device")
     plan = Plan(
         networks=given.networks,
         replicates=sorted(given.replicates),
@@ -117,11 +141,9 @@ def _bench(given: argparse.Namespace) -> int:
         threads=given.threads,
     )
     bench(device, plan, given.words, given.out)
-    return 0
 
 
-def _spectrum(given: argparse.Namespace) -> int:
-    from gst.artifacts import ArtifactError
+def _spectrum(given: argparse.Namespace) -> None:
     from gst.bench.spectrum import bench
 
     try:
@@ -134,53 +156,33 @@ def _spectrum(given: argparse.Namespace) -> int:
             threads=given.threads,
             out=given.out,
         )
-    except (ArtifactError, ValueError) as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
+    except ValueError as error:
+        raise _Unfit(error) from error
 
 
-def _agreement(given: argparse.Namespace) -> int:
+def _agreement(given: argparse.Namespace) -> None:
     from gst.bench.agreement import NETWORKS, bench
-    from gst.bench.machine import prepare
 
-    device = prepare(given.device, given.threads)
-    bench(device, NETWORKS, given.seeds, given.epochs, given.words, given.out)
-    return 0
+    bench(_device(given), NETWORKS, given.seeds, given.epochs, given.words, given.out)
 
 
-def _page(given: argparse.Namespace) -> int:
-    from gst.artifacts import ArtifactError
+def _page(given: argparse.Namespace) -> None:
     from gst.bench.page import page
-    from gst.config import ConfigError
 
-    try:
-        page(given.files, given.studies, given.out)
-    except (ArtifactError, ConfigError) as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
+    page(given.files, given.studies, given.out)
 
 
-def _cost(given: argparse.Namespace) -> int:
-    from gst.artifacts import ArtifactError
+def _cost(given: argparse.Namespace) -> None:
     from gst.bench.cost import ASSUMPTIONS, cost
     from gst.bench.page import costs_table
     from gst.bench.records import read
-    from gst.config import ConfigError, read_study
+    from gst.config import read_study
 
-    try:
-        records = [record for file in given.files for record in read(file).records]
-        costs = cost(read_study(given.study), records)
-    except (ArtifactError, ConfigError) as error:
-        print(error, file=sys.stderr)
-        return 1
-    print(costs_table(costs), ASSUMPTIONS, sep="\n\n")
-    return 0
+    records = [record for file in given.files for record in read(file).records]
+    print(costs_table(cost(read_study(given.study), records)), ASSUMPTIONS, sep="\n\n")
 
 
-def _analysis(given: argparse.Namespace) -> int:
+def _analysis(given: argparse.Namespace) -> None:
     from gst.bench.analysis import bench
 
     bench(given.folder, examples=given.examples, levels=given.levels, epochs=given.epochs)
-    return 0
