@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from gst.data.device import EpochBatches, Normalise, flip_crop
+from gst.data.device import Crops, EpochBatches, Normalise, padded, unpadded
 from gst.data.loaded import Dataset, Split
 from gst.recipe import Sgd, Training
 
@@ -71,21 +71,31 @@ def test_a_training_may_state_the_deviations_that_inputs_are_divided_by() -> Non
 
 @pytest.mark.parametrize("flipped", [False, True])
 @pytest.mark.parametrize(("row", "column"), [(4, 4), (0, 0), (8, 8), (2, 7)])
-def test_flip_crop_against_padding_and_slicing(flipped: bool, row: int, column: int) -> None:
-    images = torch.randint(1, 256, (1, 1, 3, 6, 5), dtype=torch.uint8)
-    found = flip_crop(images, torch.tensor([[flipped]]), torch.tensor([[[row, column]]]))
-    padded = torch.nn.functional.pad(images, (4, 4, 4, 4))
-    expected = padded[..., row : row + 6, column : column + 5]
+def test_crops_against_padding_and_slicing(flipped: bool, row: int, column: int) -> None:
+    images = torch.randint(1, 256, (7, 3, 6, 5), dtype=torch.uint8)
+    number = torch.tensor([[2, 6, 2], [0, 1, 5]])
+    wide = torch.from_numpy(np.pad(images.numpy(), ((0, 0), (0, 0), (4, 4), (4, 4))))
+    expected = wide[number][..., row : row + 6, column : column + 5]
     if flipped:
         expected = expected.flip(-1)
+    made = padded(images)
+    assert torch.equal(made, wide) and torch.equal(unpadded(made), images)
+    crops = Crops(made)
+    flip, corner = torch.full((2, 3), flipped), torch.tensor([row, column]).expand(2, 3, 2)
+    found = crops.cut(*crops.lines(number, flip, corner))
     assert torch.equal(found, expected) and found.dtype == torch.uint8
 
 
 def test_half_of_the_images_flip_and_every_corner_comes_up() -> None:
-    images = torch.zeros(4000, 1, 2, 2, dtype=torch.uint8)
+    images = torch.arange(1, 26, dtype=torch.uint8).view(1, 1, 5, 5).expand(4000, 1, 5, 5)
     made = EpochBatches(
-        images, torch.zeros(1, 4000, dtype=torch.long), seeds=[0], level=0, epoch=0,
-        batch_size=64, augment="flip-crop", normalise=Normalise([0.0], [1.0]),
+        padded(images), torch.zeros(1, 4000, dtype=torch.long), seeds=[0], level=0, epoch=0,
+        batch_size=4000, augment="flip-crop", normalise=Normalise([0.0], [1 / 255]),
     )  # fmt: skip
-    assert abs(made.flip.float().mean().item() - 0.5) < 4 * 0.5 / 4000**0.5
-    assert len({tuple(corner) for corner in made.corner[0].tolist()}) == 81
+    (cut,), _ = made[0]
+    cut = cut.round().long()[:, 0]
+    seen = [image for image in cut if image[1, 1] and image[1, 2]]
+    flips = sum(bool(image[1, 1] > image[1, 2]) for image in seen) / len(seen)
+    assert len(seen) > 900 and abs(flips - 0.5) < 4 * 0.5 / len(seen) ** 0.5
+    # A corner puts the images' first pixel, or their last of the first line, in a place of its own.
+    assert len({tuple(image.flatten().tolist()) for image in cut}) == 2 * 81

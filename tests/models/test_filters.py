@@ -69,7 +69,7 @@ def draw_living(module: nn.Module, share: float, generator: torch.Generator) -> 
 def prune(module: nn.Module, living: list[Tensor]) -> dict[str, Tensor]:
     """Mask the dead filters in place, close their gates, and return the masks."""
     masks = {}
-    parameters, buffers = dict(module.named_parameters()), dict(module.named_buffers())
+    parameters = dict(module.named_parameters())
     for layer, alive in zip(module.filter_layers(), living, strict=True):
         for name in map(".".join, itertools.product((layer.conv, layer.norm), ("weight", "bias"))):
             if name in parameters:
@@ -77,7 +77,7 @@ def prune(module: nn.Module, living: list[Tensor]) -> dict[str, Tensor]:
                 masks[name] = alive.view(-1, *[1] * (like.dim() - 1)).expand_as(like)
                 like.mul_(masks[name])
         if layer.gate is not None:
-            buffers[layer.gate].mul_(alive)
+            module.get_submodule(layer.gate).close(alive)
     return masks
 
 
@@ -221,6 +221,7 @@ def test_open_gates_change_no_bit(name: str, dtype: torch.dtype) -> None:
         stride = block.conv1.stride[0]
         branch = torch.randn(2, outputs, 8 // stride, 8 // stride, generator=generator).to(dtype)
         x = torch.randn(2, inputs, 8, 8, generator=generator).to(dtype).requires_grad_()
+        total.close(torch.ones(outputs))
         found, expected = total(branch, x), branch + total.shortcut(x)
         assert torch.equal(found, expected) and found.dtype == dtype
         grad = torch.randn(found.shape, generator=generator).to(dtype)
@@ -231,13 +232,14 @@ def test_open_gates_change_no_bit(name: str, dtype: torch.dtype) -> None:
 def test_gates_belong_to_the_state_of_a_replicate(name: str) -> None:
     cohort, again = (Cohort(network(name), 5, (1, 8, 8), keys) for keys in ([1, 2], [3, 4]))
     gates = [layer.gate for layer in cohort.modules[0].filter_layers() if layer.gate is not None]
-    assert gates == [gate for gate in cohort.buffers if gate.endswith("gate")]
+    assert [f"{gate}.gate" for gate in gates] == [b for b in cohort.buffers if b.endswith("gate")]
     cohort.train(False)
     again.train(False)
     x = torch.randn(2, 3, 1, 8, 8)
     whole = cohort(x)
     for gate in gates:
-        cohort.buffers[gate][1, ::2] = 0
+        half = torch.arange(cohort.buffers[f"{gate}.gate"].shape[1]) % 2
+        cohort.modules[1].get_submodule(gate).close(half)
     closed = cohort(x)
     assert torch.equal(closed[0], whole[0]) and not torch.equal(closed[1], whole[1])
     again.load_state(cohort.state())

@@ -75,7 +75,7 @@ def test_filters_are_as_the_registry_says(name: str, width: float) -> None:
         count = max(1, round(filters * width))
         assert module.get_submodule(layer.conv).out_channels == count
         assert module.get_submodule(layer.norm).num_features == count
-        assert layer.gate is None or torch.equal(buffers[layer.gate], torch.ones(count))
+        assert layer.gate is None or torch.equal(buffers[f"{layer.gate}.gate"], torch.ones(count))
 
 
 @pytest.mark.parametrize("name", ["resnet18", "resnet20-a", "resnet20", "vgg-digits"])

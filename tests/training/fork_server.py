@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +22,8 @@ import torch
 from gst.data.loaded import load, load_labels
 from gst.measures.influence import Scoring, score_examples
 from gst.recipe import Recipe
-from gst.training.optimisers import Optimiser
 from gst.training.run import Job, run
+from gst.training.steps import Steps
 
 assert pd and pyarrow.parquet  # Imported by a run only when it writes.
 
@@ -31,13 +31,13 @@ assert pd and pyarrow.parquet  # Imported by a run only when it writes.
 def count_steps(file: str) -> None:
     """Let every step that is executed add a byte to a file."""
     opened = os.open(file, os.O_WRONLY | os.O_CREAT)
-    update = Optimiser.update
+    make = Steps.make
 
-    def counted(self: Optimiser, *arguments: Any) -> None:
-        update(self, *arguments)
+    def counted(self: Steps, kind: Hashable) -> None:
+        make(self, kind)
         os.write(opened, b".")
 
-    Optimiser.update = counted  # type: ignore[method-assign]
+    Steps.make = counted  # type: ignore[method-assign]
 
 
 def count_moves(file: str, last: int, when: str) -> None:

@@ -79,7 +79,7 @@ class Tapes:
 
     def __call__(self, step: Callable[[], None]) -> Callable[[], None]:
         tensors = step.func.__self__  # type: ignore[attr-defined]
-        held = [t for t in _tensors(self.state) if t is not None] + [tensors._number]
+        held = [t for t in _tensors(self.state) if t is not None] + [tensors._now]
         before = [t.detach().clone() for t in held]
         tape = Tape()
         with tape:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from gst.artifacts import ArtifactError, read_npz, read_weights, write_npz
 from gst.data.loaded import Dataset, LabelDraw
@@ -115,7 +116,7 @@ def test_a_checkpoint_of_other_examples_is_not_used(
     tmp_path: Path, leaving_out: Recipe, capsys: pytest.CaptureFixture[str]
 ) -> None:
     left = mark(90, [0, 1], [2, 3])
-    state = TrainingState(leaving_out, (0, 1), 3, (1, 8, 8), 88, "cpu")  # type: ignore[arg-type]
+    state = TrainingState(leaving_out, (0, 1), 3, (1, 8, 8), 88, torch.device("cpu"))
     other = mark(90, [0, 1], [2, 4])
     path = tmp_path / "kept.safetensors"
     kept, same, changed = (

@@ -26,41 +26,55 @@ CASES = [
 ]
 
 
-def made(settings: Sgd | Adam, leaves: list[torch.Tensor]) -> Optimiser:
-    """Return an optimiser with fresh moments."""
-    names = Optimiser.slot_names(settings)
-    return Optimiser(settings, leaves, {n: [torch.zeros_like(x) for x in leaves] for n in names})
+def made(settings: Sgd | Adam, leaves: list[torch.Tensor], *, fused: bool) -> Optimiser:
+    """Return an optimiser of one part with fresh moments."""
+    slots = {
+        name: [[torch.zeros_like(x) for x in leaves]] for name in Optimiser.slot_names(settings)
+    }
+    return Optimiser(settings, [leaves], slots, fused=fused)
 
 
+@pytest.mark.parametrize("fused", [False, True])
 @pytest.mark.parametrize(("settings", "reference", "options"), CASES)
 def test_updates_are_those_of_torch(
-    settings: Sgd | Adam, reference: type[torch.optim.Optimizer], options: dict[str, object]
+    settings: Sgd | Adam,
+    reference: type[torch.optim.Optimizer],
+    options: dict[str, object],
+    fused: bool,
 ) -> None:
     torch.manual_seed(0)
-    start = [torch.randn(4, 5, dtype=torch.float64), torch.randn(7, dtype=torch.float64)]
+    filters = torch.randn(2, 3, 2, 2, dtype=torch.float64)
+    start = [
+        torch.randn(4, 5, dtype=torch.float64),
+        torch.randn(7, dtype=torch.float64),
+        filters.contiguous(memory_format=torch.channels_last),
+    ]
     ours = [x.clone() for x in start]
     theirs = [torch.nn.Parameter(x.clone()) for x in start]
-    optimiser, expected = made(settings, ours), reference(theirs, **options)
+    optimiser, expected = made(settings, ours, fused=fused), reference(theirs, **options)
     factors = optimiser.factors([settings.lr] * 10, before=0)
     for row in factors:
-        grads = [torch.randn_like(x) for x in start]
+        grads = [torch.randn(x.shape, dtype=x.dtype) for x in start]
         for parameter, grad in zip(theirs, grads, strict=True):
             parameter.grad = grad.clone()
         expected.step()
-        optimiser.update(grads, row, {})
+        optimiser.update(0, grads, row, {})
     for a, b in zip(ours, theirs, strict=True):
         torch.testing.assert_close(a, b.detach(), rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.parametrize("fused", [False, True])
 @pytest.mark.parametrize("settings", [case[0] for case in CASES])
-def test_masked_entries_and_their_moments_stay_exactly_zero(settings: Sgd | Adam) -> None:
+def test_masked_entries_and_their_moments_stay_exactly_zero(
+    settings: Sgd | Adam, fused: bool
+) -> None:
     torch.manual_seed(0)
     mask = (torch.rand(40) < 0.5).float()
     leaves = [torch.randn(40) * mask, torch.randn(3)]
-    optimiser = made(settings, leaves)
+    optimiser = made(settings, leaves, fused=fused)
     for row in optimiser.factors([settings.lr] * 5, before=0):
-        optimiser.update([torch.randn(40), torch.randn(3)], row, {0: mask})
-    for tensor in (leaves[0], *(slot[0] for slot in optimiser.slots.values())):
+        optimiser.update(0, [torch.randn(40), torch.randn(3)], row, {0: mask})
+    for tensor in (leaves[0], *(slot[0][0] for slot in optimiser.slots.values())):
         assert (tensor[mask == 0] == 0).all()
         assert (tensor[mask == 1] != 0).all()
 

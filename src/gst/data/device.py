@@ -7,6 +7,7 @@ from typing import Self
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from gst.data.loaded import Dataset
@@ -48,7 +49,7 @@ class Normalise:
 
     def __call__(self, images: Tensor) -> Tensor:
         """Map uint8 images [..., C, H, W] to float32 inputs of the same shape."""
-        return images.float().sub_(self.shift).div_(self.scale)
+        return torch.sub(images, self.shift).div_(self.scale)
 
 
 class EpochBatches:
@@ -58,7 +59,7 @@ class EpochBatches:
     so that they are the same on every device.
 
     Args:
-        images: uint8 [N, C, H, W], on the device.
+        images: uint8 [N, C, H, W], on the device; `padded` if they are augmented.
         labels: int64 [R, N], on the device.
         seeds: One a replicate.
         level: Level of the run.
@@ -82,8 +83,7 @@ class EpochBatches:
         normalise: Normalise,
         kept: Tensor | None = None,
     ) -> None:
-        self.images, self.labels = images, labels
-        self.batch_size, self.augment, self.normalise = batch_size, augment, normalise
+        self.images, self.batch_size, self.normalise = images, batch_size, normalise
         n = len(images) if kept is None else kept.shape[1]
 
         def draw(purpose: str, one: Callable[[torch.Generator], Tensor]) -> Tensor:
@@ -93,24 +93,26 @@ class EpochBatches:
                 drawn = drawn.pin_memory()
             return drawn.to(images.device, non_blocking=True)
 
-        self.order = draw("order", lambda g: torch.randperm(n, generator=g))
+        order = draw("order", lambda g: torch.randperm(n, generator=g))
         if kept is not None:
-            self.order = kept.gather(1, self.order)
+            order = kept.gather(1, order)
+        columns = [labels.gather(1, order), order]
+        self._crops: Crops | None = None
         if augment == "flip-crop":
             sides = 2 * _PADDING + 1
-            self.flip = draw("flip", lambda g: torch.rand(n, generator=g) < 0.5)
-            self.corner = draw("crop", lambda g: torch.randint(sides, (n, 2), generator=g))
+            flip = draw("flip", lambda g: torch.rand(n, generator=g) < 0.5)
+            corner = draw("crop", lambda g: torch.randint(sides, (n, 2), generator=g))
+            self._crops = Crops(images)
+            columns[1:] = self._crops.lines(order, flip, corner)
+        self._examples = torch.stack(columns)  # In order of training, [columns, R, N].
 
     def __len__(self) -> int:
         """Return the number of batches."""
-        return -(-self.order.shape[1] // self.batch_size)
+        return -(-self._examples.shape[2] // self.batch_size)
 
     def follow(self, after: EpochBatches) -> None:
         """Become the batches of another epoch of the same run, in the same memory."""
-        self.order.copy_(after.order)
-        if self.augment == "flip-crop":
-            self.flip.copy_(after.flip)
-            self.corner.copy_(after.corner)
+        self._examples.copy_(after._examples)
 
     def __getitem__(self, step: int) -> tuple[Tensor, Tensor]:
         """Return the inputs [R, B, C, H, W] and labels [R, B] of a step."""
@@ -118,37 +120,70 @@ class EpochBatches:
 
     def at(self, span: slice | Tensor) -> tuple[Tensor, Tensor]:
         """Return the inputs and labels of a part of the order, or of places int64 [B] in it."""
-        chosen = self.order[:, span]
-        images = self.images.index_select(0, chosen.flatten()).unflatten(0, chosen.shape)
-        if self.augment == "flip-crop":
-            images = flip_crop(images, self.flip[:, span], self.corner[:, span])
-        return self.normalise(images), self.labels.gather(1, chosen)
+        labels, *image = self._examples[:, :, span].unbind()
+        if self._crops:
+            images = self._crops.cut(*image)
+        else:
+            (order,) = image
+            images = self.images.index_select(0, order.flatten()).unflatten(0, order.shape)
+        return self.normalise(images), labels
 
 
-def flip_crop(images: Tensor, flip: Tensor, corner: Tensor) -> Tensor:
-    """Flip images from left to right, and shift them after padding with zeros.
+def padded(images: Tensor) -> Tensor:
+    """Return images with the black margin that crops may take in, [N, C, H + 8, W + 8].
 
     Padding is of raw pixels: black, as in torchvision's RandomCrop before normalisation.
+    """
+    return F.pad(images, (_PADDING,) * 4)
+
+
+def unpadded(images: Tensor) -> Tensor:
+    """Return what `padded` was given, [N, C, H, W]."""
+    inner = slice(_PADDING, -_PADDING)
+    return images[..., inner, inner]
+
+
+class Crops:
+    """Cuts images out of padded ones, some flipped from left to right.
 
     Args:
-        images: [R, B, C, H, W].
-        flip: Which to flip, bool [R, B].
-        corner: Row and column of the crop's corner in the image padded by 4, [R, B, 2].
-
-    Returns:
-        Images of the same shape.
+        images: As `padded` returns them.
     """
-    r, b, c, h, w = images.shape
-    rows = corner[..., 0, None] + torch.arange(h, device=images.device) - _PADDING
-    columns = torch.arange(w, device=images.device).expand(r, b, w)
-    columns = torch.where(flip[..., None], w - 1 - columns, columns)
-    columns = columns + corner[..., 1, None] - _PADDING
-    inside = ((rows >= 0) & (rows < h))[..., :, None] & ((columns >= 0) & (columns < w))[
-        ..., None, :
-    ]
-    place = rows.clamp(0, h - 1)[..., :, None] * w + columns.clamp(0, w - 1)[..., None, :]
-    place = place.flatten(2).unsqueeze(2).expand(r, b, c, h * w)
-    return images.flatten(3).gather(3, place).view_as(images) * inside.unsqueeze(2)
+
+    def __init__(self, images: Tensor) -> None:
+        _, channels, height, width = images.shape
+
+        def count(n: int) -> Tensor:
+            return torch.arange(n, device=images.device)
+
+        self._pixels = images.flatten()
+        self._image, self._row = channels * height * width, width
+        self._columns = count(width - 2 * _PADDING)
+        rows = count(height - 2 * _PADDING) * width
+        self._lines = (count(channels)[:, None] * (height * width) + rows).unsqueeze(2)
+
+    def lines(self, number: Tensor, flip: Tensor, corner: Tensor) -> tuple[Tensor, Tensor]:
+        """Return where the crops lie.
+
+        Args:
+            number: Of the image, int64 [...].
+            flip: Which to flip, bool [...].
+            corner: Row and column of the crop's corner in the padded image, int64 [..., 2].
+
+        Returns:
+            The place of each crop's first pixel among all, and 1 or -1, which leads from there to
+            the next one of the line; int64 [...].
+        """
+        row, column = corner.unbind(-1)
+        last = len(self._columns) - 1
+        start = number * self._image + row * self._row + column + flip * last
+        return start, 1 - 2 * flip.long()
+
+    def cut(self, start: Tensor, direction: Tensor) -> Tensor:
+        """Return the crops that begin at these pixels, uint8 [..., C, H, W]."""
+        line = torch.addcmul(start[..., None], direction[..., None], self._columns)
+        place = line[..., None, None, :] + self._lines
+        return self._pixels.index_select(0, place.flatten()).view_as(place)
 
 
 def to_device(array: np.ndarray, device: torch.device) -> Tensor:

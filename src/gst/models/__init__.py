@@ -22,16 +22,15 @@ from gst.recipe import Network
 class FilterLayer:
     """A convolution whose filters can be pruned, and what belongs to its channels.
 
-    Modules are named as in `named_modules`, the buffer as in `named_buffers`.
+    Modules are named as in `named_modules`.
 
     Attributes:
         conv: The convolution.
         norm: The batch norm that follows it.
         activation: The module whose output is the channels' activation before its ReLU.
         readers: The convolutions and dense layers whose inputs these channels are.
-        gate: A buffer, float [filters], that multiplies what a shortcut adds to the channels;
-            None if no shortcut ends in them. Its module holds that shortcut's parameters and no
-            others, each with one row a channel.
+        gate: The `GatedSum` of the channels and a shortcut, which holds that shortcut's parameters
+            and no others, each with one row a channel; None if no shortcut ends in them.
     """
 
     conv: str

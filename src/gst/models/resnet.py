@@ -6,12 +6,13 @@ import torch
 from torch import Tensor, nn
 
 from gst.models import scaled
+from gst.models.norm import BatchNorm
 from gst.registry import register
 
 
 def _normed(before: int, after: int, kernel: int, stride: int = 1) -> list[nn.Module]:
     conv = nn.Conv2d(before, after, kernel, stride, padding=kernel // 2, bias=False)
-    return [conv, nn.BatchNorm2d(after)]
+    return [conv, BatchNorm(after)]
 
 
 class _Bottleneck(nn.Module):

@@ -12,6 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gst.models import FilterLayer, scaled
+from gst.models.gate import GatedSum
+from gst.models.norm import BatchNorm
 from gst.registry import register
 
 
@@ -26,41 +28,21 @@ class _Subsample(nn.Module):
         return F.pad(x[:, :, ::2, ::2], (0, 0, 0, 0, self.more // 2, self.more - self.more // 2))
 
 
-class _GatedSum(nn.Module):
-    """The sum of a block's branch and its shortcut, which a gate of 0 closes in a channel.
-
-    Where the gate is 1, the sum is the same as without it, to the last bit.
-    """
-
-    gate: Tensor
-
-    def __init__(self, shortcut: nn.Module, channels: int) -> None:
-        super().__init__()
-        self.shortcut = shortcut
-        self.register_buffer("gate", torch.ones(channels))
-
-    def forward(self, branch: Tensor, x: Tensor) -> Tensor:
-        gate = self.gate.to(branch.dtype).view(-1, 1, 1)
-        return torch.addcmul(branch, self.shortcut(x), gate)
-
-
 class _Block(nn.Module):
     def __init__(self, before: int, after: int, stride: int, projection: bool) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(before, after, 3, stride, padding=1, bias=False)
-        self.norm1 = nn.BatchNorm2d(after)
+        self.norm1 = BatchNorm(after)
         self.conv2 = nn.Conv2d(after, after, 3, padding=1, bias=False)
-        self.norm2 = nn.BatchNorm2d(after)
+        self.norm2 = BatchNorm(after)
         shortcut: nn.Module = nn.Identity()
         if stride != 1 or before != after:
             shortcut = (
-                nn.Sequential(
-                    nn.Conv2d(before, after, 1, stride, bias=False), nn.BatchNorm2d(after)
-                )
+                nn.Sequential(nn.Conv2d(before, after, 1, stride, bias=False), BatchNorm(after))
                 if projection
                 else _Subsample(after - before)
             )
-        self.sum = _GatedSum(shortcut, after)
+        self.sum = GatedSum(shortcut, after)
 
     def forward(self, x: Tensor) -> Tensor:
         y = torch.relu(self.norm1(self.conv1(x)))
@@ -92,7 +74,7 @@ class _ResNet(nn.Module):
         super().__init__()
         channels = scaled(stages[0], width)
         self.conv = nn.Conv2d(shape[0], channels, 3, padding=1, bias=False)
-        self.norm = nn.BatchNorm2d(channels)
+        self.norm = BatchNorm(channels)
         made = []
         for stage, wide in enumerate(stages):
             after = scaled(wide, width)
@@ -121,7 +103,7 @@ class _ResNet(nn.Module):
             conv, norm, total = f"{here}.conv2", f"{here}.norm2", f"{here}.sum"
             layers += [
                 FilterLayer(f"{here}.conv1", f"{here}.norm1", f"{here}.norm1", readers=(conv,)),
-                FilterLayer(conv, norm, total, tuple(readers), gate=f"{total}.gate"),
+                FilterLayer(conv, norm, total, tuple(readers), gate=total),
             ]
         return layers
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from gst.models import FilterLayer, scaled
+from gst.models.norm import BatchNorm
 from gst.registry import register
 
 
@@ -41,7 +42,7 @@ class Vgg(nn.Module):
             number += 1
             filters = scaled(item, width)
             layers[f"conv{number}"] = nn.Conv2d(channels, filters, 3, padding=1)
-            layers[f"norm{number}"] = nn.BatchNorm2d(filters)
+            layers[f"norm{number}"] = BatchNorm(filters)
             layers[f"relu{number}"] = nn.ReLU(inplace=True)
             channels = filters
         side = height >> pools

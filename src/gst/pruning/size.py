@@ -41,8 +41,7 @@ def parameters_left(module: nn.Module, masks: Mapping[str, Tensor]) -> tuple[int
             inputs = alive[f"{reader}.weight"]
             inputs[:, dead.repeat_interleave(inputs.shape[1] // len(dead))] = False
         if layer.gate is not None:
-            owner = layer.gate.rpartition(".")[0]
-            for name, _ in module.get_submodule(owner).named_parameters(owner):
+            for name, _ in module.get_submodule(layer.gate).named_parameters(layer.gate):
                 alive[name][dead] = False
     return own, _count(alive)
 

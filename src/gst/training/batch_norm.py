@@ -71,9 +71,8 @@ class SharedBatchNorm(nn.BatchNorm2d):
             x, self.weight, self.bias, self.eps, self.processes
         )
         assert self.running_mean is not None and self.running_var is not None
-        assert self.num_batches_tracked is not None and self.momentum is not None
+        assert self.momentum is not None
         with torch.no_grad():
-            self.num_batches_tracked += 1
             unbiased = variance * (total / (total - 1)).float()
             self.running_mean.lerp_(mean, self.momentum)
             self.running_var.lerp_(unbiased, self.momentum)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 
 from gst import models
 from gst.models.dropout import Dropout
+from gst.models.gate import GatedSum
 from gst.randomness import key
 from gst.recipe import Network
 
@@ -18,13 +20,13 @@ _ALIGNMENT = 16  # float32 numbers in 64 bytes
 _DENSE = ("weight", "bias")
 
 
-def _stack(parts: Sequence[Tensor], device: torch.device) -> Tensor:
-    """Stack tensors so that each begins where it would begin alone, at 64 bytes.
+def _stack(parts: Sequence[Tensor], device: torch.device, *, aligned: bool) -> Tensor:
+    """Stack tensors, if aligned so that each begins where it would begin alone, at 64 bytes.
 
     Those of four dimensions lie in memory as channels_last, which convolutions prefer.
     """
     shape, size = parts[0].shape, parts[0].numel()
-    stride = -(-size // _ALIGNMENT) * _ALIGNMENT
+    stride = -(-size // _ALIGNMENT) * _ALIGNMENT if aligned else size
     storage = torch.zeros(len(parts), stride, dtype=parts[0].dtype, device=device)
     if len(shape) == 4:
         out, channels, height, width = shape
@@ -50,7 +52,7 @@ def _product(a: Tensor, b: Tensor, out: Tensor) -> None:
 
 
 class _Dense(torch.autograd.Function):
-    """A dense layer of every replicate: x [R, B, in], w [R, out, in], b [R, out].
+    """A dense layer of every replicate, x [R, B, in], w [R, out, in], b [R, out]; with its ReLU.
 
     On the CPU the gradients of w and b are written to memory that every step uses again; fresh
     memory costs a tenth of a step.
@@ -62,24 +64,36 @@ class _Dense(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, grad_weight: Tensor, grad_bias: Tensor
+        ctx: Any,
+        x: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        grad_weight: Tensor,
+        grad_bias: Tensor,
+        relu: bool,
     ) -> Tensor:
-        ctx.save_for_backward(x, weight)
-        ctx.grads = grad_weight, grad_bias
         if x.is_cuda:
-            return torch.baddbmm(bias.unsqueeze(1), x, weight.transpose(1, 2))
-        out = x.new_empty(*x.shape[:2], weight.shape[1])
-        for r in range(len(x)):
-            _product(x[r], weight[r].t(), out[r])
-        return out.add_(bias.unsqueeze(1))
+            out = _biased_product(x, weight, bias, relu)
+        else:
+            out = x.new_empty(*x.shape[:2], weight.shape[1])
+            for r in range(len(x)):
+                _product(x[r], weight[r].t(), out[r])
+            out.add_(bias.unsqueeze(1))
+            if relu:
+                out.relu_()
+        ctx.save_for_backward(x, weight, out if relu else None)
+        ctx.grads = grad_weight, grad_bias
+        return out
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        x, weight = ctx.saved_tensors
+        x, weight, out = ctx.saved_tensors
         (grad,) = grads
+        if out is not None:
+            grad = torch.ops.aten.threshold_backward(grad, out, 0)
         if grad.is_cuda:
             grad_x = torch.bmm(grad, weight) if ctx.needs_input_grad[0] else None
-            return grad_x, torch.bmm(grad.transpose(1, 2), x), grad.sum(1), None, None
+            return grad_x, torch.bmm(grad.transpose(1, 2), x), grad.sum(1), None, None, None
         grad_x = torch.empty_like(x) if ctx.needs_input_grad[0] else None
         grad_weight, grad_bias = ctx.grads
         for r in range(len(x)):
@@ -88,7 +102,27 @@ class _Dense(torch.autograd.Function):
                 _product(own, weight[r], grad_x[r])
             _product(own.t(), x[r], grad_weight[r])
             torch.sum(own, 0, out=grad_bias[r])
-        return grad_x, grad_weight, grad_bias, None, None
+        return grad_x, grad_weight, grad_bias, None, None, None
+
+
+def _biased_product(x: Tensor, weight: Tensor, bias: Tensor, relu: bool) -> Tensor:
+    """Return x w^T + b, perhaps with a ReLU, in as few kernels as a GPU has for it."""
+    if len(x) > 1:
+        out = torch.baddbmm(bias.unsqueeze(1), x, weight.transpose(1, 2))
+        return out.relu_() if relu else out
+    one = torch._addmm_activation if relu else torch.addmm
+    return one(bias[0], x[0], weight[0].t()).unsqueeze(0)
+
+
+class _Layer:
+    """A dense layer of every replicate, and the ReLU after it, if there is one."""
+
+    def __init__(self, tensors: list[Tensor]) -> None:
+        self.relu = False
+        self._tensors = tensors
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return _Dense.apply(x, *self._tensors, self.relu)
 
 
 class Part(Protocol):
@@ -112,22 +146,25 @@ class _Stack:
     ) -> None:
         self.replicates = slice(None)
         self.leaves = [weight.requires_grad_() for weight in weights.values()]
-        self._layers = list(module.named_children())
-        self._tensors = {
-            name: [stacks[f"{name}.{kind}"] for stacks in (weights, grads) for kind in _DENSE]
-            for name, layer in self._layers
-            if isinstance(layer, nn.Linear)
-        }
+        self._layers: list[Callable[[Tensor], Tensor]] = []
+        for name, layer in module.named_children():
+            before = self._layers[-1] if self._layers else None
+            if isinstance(layer, nn.Linear):
+                tensors = [
+                    stacks[f"{name}.{kind}"] for stacks in (weights, grads) for kind in _DENSE
+                ]
+                self._layers.append(_Layer(tensors))
+            elif isinstance(layer, nn.Flatten):
+                self._layers.append(partial(torch.flatten, start_dim=2))
+            elif isinstance(before, _Layer):
+                before.relu = True
+            else:
+                self._layers.append(torch.relu)
 
     def __call__(self, images: Tensor) -> Tensor:
         x = images
-        for name, layer in self._layers:
-            if isinstance(layer, nn.Linear):
-                x = _Dense.apply(x, *self._tensors[name])
-            elif isinstance(layer, nn.ReLU):
-                x = torch.relu(x)
-            else:
-                x = x.flatten(2)
+        for layer in self._layers:
+            x = layer(x)
         return x
 
 
@@ -149,12 +186,12 @@ class Cohort:
     """Replicates of one network, their tensors stacked: [R, ...].
 
     Attributes:
+        device: The device that it lives on.
         modules: One module a replicate; their parameters and buffers are rows of the stacks.
         weights: Parameters by name, [R, ...].
         buffers: Buffers by name, [R, ...].
         parts: What runs on its own, in the order of the replicates: all of them at once if the
             whole network runs on the stacks, else one part a replicate.
-        leaves: The leaves of all parts.
     """
 
     def __init__(
@@ -181,14 +218,16 @@ class Cohort:
         self.modules = [
             models.build(network, classes, shape, torch.Generator().manual_seed(k)) for k in keys
         ]
-        device = torch.device(device)
-        self.weights = self._share([dict(m.named_parameters()) for m in self.modules], device)
-        self.buffers = self._share([dict(m.named_buffers()) for m in self.modules], device)
         first = self.modules[0]
         dense = isinstance(first, nn.Sequential) and all(
             isinstance(layer, nn.Flatten | nn.Linear | nn.ReLU) for layer in first
         )
         self._stacked = stacked and dense and not network.dropout
+        self.device = torch.device(device)
+        # Fused updates on a GPU, of whole stacks, want them without gaps.
+        self._aligned = not (self._stacked and self.device.type == "cuda")
+        self.weights = self._share([dict(m.named_parameters()) for m in self.modules])
+        self.buffers = self._share([dict(m.named_buffers()) for m in self.modules])
         layers = [layer for module in self.modules for layer in module.modules()]
         self._dropouts = [layer for layer in layers if isinstance(layer, Dropout)]
         self.parts: Sequence[Part]
@@ -196,13 +235,15 @@ class Cohort:
             self.parts = [_Stack(first, self.weights, self.like_weights())]
         else:
             self.parts = [_Single(module, r) for r, module in enumerate(self.modules)]
-        self.leaves = [leaf for part in self.parts for leaf in part.leaves]
 
-    def _share(self, named: list[dict[str, Tensor]], device: torch.device) -> dict[str, Tensor]:
+    def _stack(self, parts: Sequence[Tensor]) -> Tensor:
+        return _stack(parts, self.device, aligned=self._aligned)
+
+    def _share(self, named: list[dict[str, Tensor]]) -> dict[str, Tensor]:
         """Stack the modules' tensors of each name, and put the rows in the modules."""
         stacks = {}
         for name in named[0]:
-            stacks[name] = _stack([tensors[name].detach() for tensors in named], device)
+            stacks[name] = self._stack([tensors[name].detach() for tensors in named])
             place, _, own = name.rpartition(".")
             for row, tensors, module in zip(stacks[name], named, self.modules, strict=True):
                 trained = isinstance(tensors[name], nn.Parameter)
@@ -213,33 +254,28 @@ class Cohort:
         """Return the number of replicates."""
         return len(self.modules)
 
-    @property
-    def device(self) -> torch.device:
-        """The device that the cohort lives on."""
-        return next(iter(self.weights.values())).device
-
-    def per_leaf(self, tensors: Mapping[str, Tensor]) -> dict[int, Tensor]:
+    def per_leaf(self, tensors: Mapping[str, Tensor]) -> list[dict[int, Tensor]]:
         """Lay tensors stacked as the weights are out beside the leaves.
 
         Args:
             tensors: By the name of a parameter, [R, ...]; not every parameter need be named.
 
         Returns:
-            By the number of a leaf, the view of the stack that belongs to it.
+            For each part, by the number of a leaf, the view of the stack that belongs to it.
         """
-        names = list(self.weights)
-        if self._stacked:
-            return {names.index(name): tensor for name, tensor in tensors.items()}
-        return {
-            r * len(names) + names.index(name): tensor[r]
-            for r in range(len(self))
-            for name, tensor in tensors.items()
-        }
+        numbers = {name: number for number, name in enumerate(self.weights)}
+        return [
+            {
+                numbers[name]: tensor if self._stacked else tensor[part.replicates.start]
+                for name, tensor in tensors.items()
+            }
+            for part in self.parts
+        ]
 
     def like_weights(self, names: Iterable[str] | None = None) -> dict[str, Tensor]:
         """Return zeros laid out as the weights of these names, or as all, are."""
         return {
-            name: _stack([torch.zeros(self.weights[name].shape[1:])] * len(self), self.device)
+            name: self._stack([torch.zeros(self.weights[name].shape[1:])] * len(self))
             for name in (self.weights if names is None else names)
         }
 
@@ -281,6 +317,10 @@ class Cohort:
                         f"{kind}/{name} should have the shape {tuple(tensor.shape)}, is {shape}"
                     )
                 tensor.copy_(torch.from_numpy(found))
+        for module in self.modules:
+            for layer in module.modules():
+                if isinstance(layer, GatedSum):
+                    layer.look()
 
 
 def initial_keys(seeds: Sequence[int]) -> list[int]:

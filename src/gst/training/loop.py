@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gst.data.device import EpochBatches, Normalise, to_device
+from gst.data.device import EpochBatches, Normalise, padded, to_device, unpadded
 from gst.data.loaded import Dataset
 from gst.pruning.mask import Masks, count
 from gst.randomness import generator
@@ -70,13 +70,14 @@ class DeviceData:
     """A data set on the training device.
 
     Attributes:
-        images: Training images, uint8 [N, C, H, W].
+        images: Training images, uint8 [N, C, H, W]; `padded` if they are augmented.
         labels: Labels trained on, int64 [R, N].
         test_inputs: Normalised test images, float32 [M, C, H, W].
         test_labels: int64 [M].
         selection: Which half of the test set selects, bool [M]; the other half reports.
         normalise: What turns images into inputs.
         kept: Training examples that each replicate trains on, int64 [R, K]; None for all.
+        augment: How they are augmented: "none" or "flip-crop".
     """
 
     images: Tensor
@@ -86,6 +87,7 @@ class DeviceData:
     selection: Tensor
     normalise: Normalise
     kept: Tensor | None = None
+    augment: str = "none"
     processes: Processes = ALONE
     resident: ClassVar[bool] = True
 
@@ -108,14 +110,16 @@ class DeviceData:
             left_out: Which examples are not trained on, bool [R, N], equally many a replicate.
         """
         normalise = Normalise.of(dataset, training, device)
+        images = to_device(dataset.train.images, device)
         return cls(
-            to_device(dataset.train.images, device),
+            images if training.augment == "none" else padded(images),
             to_device(labels, device),
             normalise(to_device(dataset.test.images, device)),
             to_device(dataset.test.labels, device),
             to_device(selecting(len(dataset.test)), device),
             normalise,
             None if left_out is None else to_device(kept_examples(left_out), device),
+            augment=training.augment,
         )
 
     @property
@@ -125,7 +129,8 @@ class DeviceData:
 
     def train_inputs(self) -> Tensor:
         """Return the normalised training images, not augmented."""
-        return self.normalise(self.images)
+        whole = self.images if self.augment == "none" else unpadded(self.images)
+        return self.normalise(whole)
 
     def epoch(self, recipe: Recipe, seeds: tuple[int, ...], epoch: int) -> Batches:
         """Return the batches of an epoch."""
@@ -136,7 +141,7 @@ class DeviceData:
             level=recipe.level,
             epoch=epoch,
             batch_size=recipe.training.batch_size,
-            augment=recipe.training.augment,
+            augment=self.augment,
             normalise=self.normalise,
             kept=self.kept,
         )
@@ -166,7 +171,8 @@ class TrainingState:
         cohort: The replicates.
         optimiser: Their optimiser and its moments.
         masks: Masks of the parameters that are pruned anywhere, bool [R, ...].
-        leaf_masks: The same as 1.0 and 0.0, by the number of a leaf; in memory that stays in place.
+        leaf_masks: The same as 1.0 and 0.0, for each part of the cohort by the number of a leaf; in
+            memory that stays in place.
         prunable: Names of the weights that pruning may remove.
         epoch: Epoch of the schedule that the next step belongs to, from 0.
         step: Number of steps done in that epoch.
@@ -194,15 +200,16 @@ class TrainingState:
         )
         settings = recipe.training.optimiser
         self.moments = {name: self.cohort.like_weights() for name in Optimiser.slot_names(settings)}
+        leaves = [part.leaves for part in self.cohort.parts]
         slots = {
-            name: list(self.cohort.per_leaf(stacks).values())
+            name: [list(own.values()) for own in self.cohort.per_leaf(stacks)]
             for name, stacks in self.moments.items()
         }
-        self.optimiser = Optimiser(settings, self.cohort.leaves, slots)
+        self.optimiser = Optimiser(settings, leaves, slots, fused=device.type == "cuda")
         self.prunable = prunable(self.cohort.modules[0], recipe.network)
         self.masks: Masks = {}
         self._factors: dict[str, Tensor] = {}
-        self.leaf_masks: dict[int, Tensor] = {}
+        self.leaf_masks = self.cohort.per_leaf({})
         self.epoch = recipe.first_epoch
         self.step = 0
         self.rows: list[Row] = []
@@ -334,12 +341,13 @@ def kept_examples(left_out: np.ndarray) -> np.ndarray:
 def _measure(state: TrainingState, data: Data) -> dict[str, list[float]]:
     precision = state.recipe.training.precision
     loss, correct = data.over_test(partial(evaluate, state.cohort, precision=precision))
-    right = correct.double()
+    parts = torch.stack([torch.ones_like(data.selection), data.selection, ~data.selection]).double()
+    whole, selection, report = (parts @ correct.double().T / parts.sum(1, keepdim=True)).tolist()
     return {
         "test_loss": _means(loss),
-        "test_accuracy": right.mean(1).tolist(),
-        "selection_accuracy": right[:, data.selection].mean(1).tolist(),
-        "report_accuracy": right[:, ~data.selection].mean(1).tolist(),
+        "test_accuracy": whole,
+        "selection_accuracy": selection,
+        "report_accuracy": report,
     }
 
 

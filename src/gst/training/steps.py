@@ -13,7 +13,6 @@ from torch import Tensor
 from gst.data.device import EpochBatches
 from gst.randomness import key
 from gst.training.capture import Capture, Replayed
-from gst.training.cohort import Part
 from gst.training.evaluate import casting, losses
 from gst.training.optimisers import learning_rate
 from gst.training.processes import Processes
@@ -44,8 +43,10 @@ class Steps:
         device, parts = state.cohort.device, state.cohort.parts
         self._batches: Batches | None = None
         self._factors = torch.empty(0)
-        self._number = torch.zeros(1, dtype=torch.int64, device=device)
-        self._places = torch.arange(state.recipe.training.batch_size, device=device)
+        size = state.recipe.training.batch_size
+        self._first = torch.tensor([0, *range(size)], device=device)
+        self._ahead = torch.tensor([1, *[size] * size], device=device)
+        self._now = self._first.clone()  # The step's number, and the places of its examples.
         beside = device.type == "cuda" and len(parts) > 1
         self._streams = [torch.cuda.Stream(device) if beside else None for _ in parts]
 
@@ -61,7 +62,7 @@ class Steps:
             self._factors.copy_(factors)
         else:
             self._batches, self._factors = batches, factors
-        self._number.fill_(state.step)
+        torch.add(self._first, self._ahead, alpha=state.step, out=self._now)
 
     def make(self, kind: Hashable) -> None:
         """Make the state's next step.
@@ -89,40 +90,45 @@ class Steps:
     def _next(self, size: int) -> None:
         """Make the step whose number the device holds, of a batch of `size` examples."""
         assert isinstance(self._batches, EpochBatches)
-        span = self._number * len(self._places) + self._places[:size]
+        number, span = self._now[:1], self._now[1 : size + 1]
         inputs, labels = self._batches.at(span)
-        factors = self._factors.index_select(0, self._number).squeeze(0)
+        factors = self._factors.index_select(0, number).squeeze(0)
         self._step(inputs, labels, span, size, factors)
-        self._number += 1
+        self._now += self._ahead
 
     def _step(
         self, inputs: Tensor, labels: Tensor, span: slice | Tensor, size: int, factors: Tensor
     ) -> None:
-        state, processes = self._state, self._processes
-        found = []
-        for part, stream in zip(state.cohort.parts, self._streams, strict=True):
-            with _on(stream):
+        for number, part in enumerate(self._state.cohort.parts):
+            with _on(self._streams[number]):
                 own = part.replicates
-                found.append(self._gradients(part, inputs[own], labels[own], size))
+                self._train(number, inputs[own], labels[own], span, size, factors)
         for stream in self._streams:
             if stream:
                 torch.cuda.current_stream().wait_stream(stream)
-        loss, correct, grads = zip(*found, strict=True)
-        every = [grad for own in grads for grad in own]
-        processes.add_up(every)
-        state.optimiser.update(every, factors, state.leaf_masks)
-        state.loss[:, span] = processes.whole(torch.cat(loss), size)
-        state.correct[:, span] = processes.whole(torch.cat(correct), size)
 
-    def _gradients(
-        self, part: Part, inputs: Tensor, labels: Tensor, size: int
-    ) -> tuple[Tensor, Tensor, list[Tensor]]:
-        """Return loss and correctness of a part's examples, [R, B], and its leaves' gradients."""
-        with casting(inputs.device, self._state.recipe.training.precision):
+    def _train(
+        self,
+        number: int,
+        inputs: Tensor,
+        labels: Tensor,
+        span: slice | Tensor,
+        size: int,
+        factors: Tensor,
+    ) -> None:
+        """Train a part of the cohort, by its number, on its own inputs and labels."""
+        state, processes = self._state, self._processes
+        part = state.cohort.parts[number]
+        with casting(inputs.device, state.recipe.training.precision):
             logits = part(inputs)
         loss = losses(logits, labels)
-        grads = torch.autograd.grad(loss.sum() / size, part.leaves)
-        return loss.detach(), logits.detach().argmax(2) == labels, list(grads)
+        mean = torch.full_like(loss, 1 / size)
+        grads = list(torch.autograd.grad(loss, part.leaves, mean))
+        processes.add_up(grads)
+        state.optimiser.update(number, grads, factors, state.leaf_masks[number])
+        correct = logits.detach().argmax(2) == labels
+        state.loss[part.replicates][:, span] = processes.whole(loss.detach(), size)
+        state.correct[part.replicates][:, span] = processes.whole(correct, size)
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from gst import models, registry
 from gst.measures.flatness import per_example
 from gst.measures.flatness.loss import Loss
 from gst.measures.flatness.per_example import by_example, by_layer, has_rules, squared_norms
+from gst.models.gate import GatedSum
 from gst.recipe import Network
 
 NETWORKS = [Network(name=name, width=0.1) for name in sorted(registry.entries("gst.models"))]
@@ -55,9 +56,9 @@ def randomised(module: nn.Module, shape: tuple[int, ...], examples: int = 5) -> 
             layer.train().momentum = 0.9
     with torch.no_grad():
         module(images)
-    for name, buffer in module.named_buffers():
-        if name.endswith("gate"):
-            buffer.copy_(uniform(*buffer.shape))
+    for layer in module.modules():
+        if isinstance(layer, GatedSum):
+            layer.close(uniform(*layer.gate.shape))
     mask = uniform(sum(parameter.numel() for parameter in module.parameters())) < 0.5
     return module, images, torch.randint(0, 3, (examples,), generator=random), mask
 

@@ -215,4 +215,4 @@ def test_noise_leaves_batch_norms_and_gates_of_residual_networks_open(
         scale = f"weights/{layer.norm}.weight"
         np.testing.assert_array_equal(seen[1, 0][scale], seen[0, 3][scale])
         if layer.gate:
-            assert (seen[1, 0][f"buffers/{layer.gate}"] == 1).all()
+            assert (seen[1, 0][f"buffers/{layer.gate}.gate"] == 1).all()

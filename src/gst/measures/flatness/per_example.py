@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.func import grad, vmap
 
 from gst.measures.flatness.loss import Loss
+from gst.models.norm import BatchNorm
 
 _NUMBERS = {"cpu": 2**20, "cuda": 2**26}
 """Numbers that a layer's gradients held at once may have; as many as fit a CPU's cache are fast."""
@@ -21,7 +22,7 @@ _WHOLE = 2**26
 """The same for gradients of the whole network; 256 MB in float32."""
 _EXAMPLES = 128
 """Most of these at once; more are no faster on a CPU."""
-_RANKS = {nn.Linear: 2, nn.Conv2d: 4, nn.BatchNorm2d: 4}
+_RANKS = {nn.Linear: 2, nn.Conv2d: 4, nn.BatchNorm2d: 4, BatchNorm: 4}
 """Layers with a rule, and the dimensions that their outputs must have for it."""
 
 Masks = Mapping[str, Tensor | None]

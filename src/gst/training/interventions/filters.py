@@ -9,6 +9,7 @@ from torch import Tensor
 
 from gst import registry
 from gst.models import FilterLayer
+from gst.models.gate import GatedSum
 from gst.pruning.filter_scores import Filters
 from gst.pruning.mask import lowest
 from gst.recipe import FilterPruning, FilterSchedule, Target
@@ -88,7 +89,10 @@ def prune(state: TrainingState, layer: FilterLayer, chosen: Tensor) -> int:
                 masks[name] = alive.reshape(*alive.shape, *[1] * (like.dim() - 2)).expand_as(like)
     state.set_masks(masks)
     if layer.gate is not None:
-        state.cohort.buffers[layer.gate].mul_(alive)
+        for network, own in zip(state.cohort.modules, alive, strict=True):
+            gate = network.get_submodule(layer.gate)
+            assert isinstance(gate, GatedSum)
+            gate.close(own)
     return int(chosen[0].sum())
 
 
