@@ -63,7 +63,7 @@ def reset_peak(device: torch.device) -> None:
 
 
 def peak_mb(device: torch.device) -> float:
-    """Return the peak memory in MB: of tensors on a GPU, of the whole process on a CPU."""
+    """Return the peak memory in MB: what torch held of a GPU, or of the whole process on a CPU."""
     if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device) / 2**20
+        return torch.cuda.max_memory_reserved(device) / 2**20
     return memory.peak_mb()

@@ -63,7 +63,6 @@ class Decoded(torch.utils.data.Dataset[Tensor]):
             batch_sampler=batches,
             num_workers=workers,
             collate_fn=self._together,
-            worker_init_fn=_leave_signals_to_the_training,
             multiprocessing_context=_Workers() if workers else None,
             pin_memory=device.type == "cuda",
         )
@@ -76,20 +75,22 @@ class Decoded(torch.utils.data.Dataset[Tensor]):
         return torch.stack(images)
 
 
-def _leave_signals_to_the_training(worker: int) -> None:
-    """Let a worker live on when all processes of a job are told to stop.
+class _Killed(Popen):
+    """A process that lives on when all processes of its job are told to stop.
 
     Its training then finishes the step and writes a checkpoint, which the death of a worker would
-    keep it from, and ends the worker.
+    keep it from, and kills the worker, hung or not. Signals are blocked from the worker's first
+    moment; it inherits that.
     """
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, signal.SIG_IGN)
-
-
-class _Killed(Popen):
-    """A process that a polite word does not end, hung or not."""
 
     terminate = Popen.kill
+
+    def _launch(self, process: BaseProcess) -> None:
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
+        try:
+            super()._launch(process)  # type: ignore[misc]
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class _Worker(ForkProcess):
