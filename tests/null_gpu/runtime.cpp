@@ -4,7 +4,8 @@
 // What is checked is how they are asked for. Streams, events and capture follow the documentation
 // of the CUDA runtime, and are stricter: while a step is captured, no call may wait for the device,
 // nothing may be copied from or to the host, and no work may go to a stream outside of the capture.
-// Whatever breaks a rule ends in an error, which torch raises, and in a line on stderr.
+// Whatever breaks a rule ends in an error, which torch raises, and in a line on stderr. With a file
+// in the environment variable NULL_GPU_GRAPHS, the kernels of every graph are listed there.
 
 #include <cuda_runtime_api.h>
 
@@ -466,6 +467,12 @@ cudaError_t cudaStreamEndCapture(cudaStream_t on, cudaGraph_t* graph) {
   counts.captures++;
   counts.nodes = depth.size(), counts.streams = capture->streams.size();
   counts.depth = depth.empty() ? 0 : *std::max_element(depth.begin(), depth.end());
+  if (const char* path = getenv("NULL_GPU_GRAPHS")) {
+    FILE* file = fopen(path, "a");
+    for (size_t i = 0; i < depth.size(); i++)
+      fprintf(file, "%ld %d %s\n", counts.captures, depth[i], capture->nodes[i].name.c_str());
+    fclose(file);
+  }
   captures().erase(capture);
   for (Stream* other : capture->streams) *other = {};
   *graph = (cudaGraph_t)capture;
