@@ -2,7 +2,7 @@
 # make plan      print what is done of it, and what the rest will cost
 # make why       print what would run, and why
 # make archive   put the finished study into one file, an RO-Crate
-# make test      set up, and run the tests
+# make test      set up, and run the tests, in two processes
 # make test-gpu  the same for those that need a GPU, on a machine that has one
 # make lint      set up, and check style, types and the workflow
 # make lock      resolve the lock anew, for every platform (needs uv)
@@ -29,7 +29,7 @@ archive: setup
 setup: $(READY)
 
 test: setup
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2
 
 test-gpu: setup
 	GST_GPU_TESTS=required $(BIN)/python -m pytest -s tests/gpu

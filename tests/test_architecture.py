@@ -107,3 +107,29 @@ def test_the_light_tower_and_the_configuration_load_without_torch() -> None:
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "[]"
+
+
+PRODUCT = """
+import sys
+import torch
+import gst.measures.activations, gst.measures.flatness.cohort, gst.measures.influence
+import gst.training.run
+from gst.artifacts import write_rows
+from gst.measures.flatness.hvp import Hessian
+from gst.measures.flatness.loss import Loss
+
+loss = Loss(torch.nn.Linear(2, 2), torch.ones(3, 2), torch.tensor([0, 1, 0]))
+Hessian(loss)(loss.weights)
+write_rows(sys.argv[1], [{"epoch": 0}, {"epoch": 1}])
+print({"pandas", "torch._dynamo", "sympy"} & sys.modules.keys())
+"""
+
+
+def test_what_trains_and_measures_imports_neither_pandas_nor_torch_s_compiler(
+    tmp_path: Path,
+) -> None:
+    """Each job is a process, and these take it longer than a small network."""
+    command = [sys.executable, "-c", PRODUCT, str(tmp_path / "epochs.parquet")]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "set()"

@@ -25,6 +25,7 @@ WRITERS: dict[str, Callable[[Path], None]] = {
     ),
     "a.parquet": lambda p: artifacts.write_table(p, pd.DataFrame({"x": [1, 2]})),
     "a.csv": lambda p: artifacts.write_table(p, pd.DataFrame({"x": [1, 2]})),
+    "rows.parquet": lambda p: artifacts.write_rows(p, [{"x": 1}, {"x": 2}]),
     "a.json": lambda p: artifacts.write_json(p, {"x": [1.5]}),
 }
 READERS: dict[str, Callable[[Path], Any]] = {
@@ -32,6 +33,7 @@ READERS: dict[str, Callable[[Path], Any]] = {
     "a.safetensors": artifacts.read_weights,
     "a.parquet": lambda p: artifacts.read_table(p, ("x",)),
     "a.csv": lambda p: artifacts.read_table(p, ("x",)),
+    "rows.parquet": lambda p: artifacts.read_table(p, ("x",)),
     "a.json": artifacts.read_json,
 }
 
@@ -119,6 +121,7 @@ writers = {
     "a.safetensors": lambda path, x: artifacts.write_weights(path, {"x": x}, {}),
     "a.parquet": lambda path, x: artifacts.write_table(path, pd.DataFrame({"x": x})),
     "a.csv": lambda path, x: artifacts.write_table(path, pd.DataFrame({"x": x})),
+    "rows.parquet": lambda path, x: artifacts.write_rows(path, [{"x": one} for one in x.tolist()]),
     "a.json": lambda path, x: artifacts.write_json(path, {"x": x.tolist()}),
 }
 for name, write in writers.items():

@@ -3,6 +3,9 @@
 Formats are open: npz without pickles, safetensors, parquet, CSV, JSON. A writer writes beside
 the target and renames, so that a file is whole or absent. A reader names the file and the
 fault when something is damaged or is not what it should be.
+
+What reads and writes tables is imported when it is used: pandas takes half a second, which most
+jobs that train or measure can save.
 """
 
 from __future__ import annotations
@@ -13,23 +16,26 @@ import json
 import os
 import shutil
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from gst.recipe import Recipe
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 Meta = dict[str, Any]
+
+_FAULTS = (ValueError, KeyError, EOFError, OSError, zipfile.BadZipFile, SafetensorError)
+"""What reading a file raises that is damaged or of another kind."""
 
 _SUFFIX, _LOCK = ".part", "lock"
 """Of a writer's temporary folder: the end of its name, and the file that the writer locks."""
@@ -104,22 +110,14 @@ def _is_full(error: Exception) -> bool:
 
 
 @contextmanager
-def _faults_named(path: Path) -> Iterator[None]:
+def _faults_named(path: Path, faults: tuple[type[Exception], ...] = _FAULTS) -> Iterator[None]:
     try:
         yield
     except ArtifactError:
         raise
     except FileNotFoundError as error:
         raise ArtifactError(f"{path}: no such file") from error
-    except (
-        ValueError,
-        KeyError,
-        EOFError,
-        OSError,
-        zipfile.BadZipFile,
-        SafetensorError,
-        pa.ArrowException,
-    ) as error:
+    except faults as error:
         raise ArtifactError(f"{path}: damaged or not of this kind ({error})") from error
 
 
@@ -205,14 +203,34 @@ def write_table(path: str | Path, table: pd.DataFrame) -> None:
             table.to_csv(temporary, index=False)
 
 
+def write_rows(path: str | Path, rows: Sequence[Mapping[str, float]]) -> None:
+    """Write rows of numbers, of the same names, as a .parquet table without importing pandas."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    def column(name: str) -> pa.Array:  # `pa.array` would import pandas.
+        values = np.array([row[name] for row in rows])
+        kind = pa.from_numpy_dtype(values.dtype)
+        return pa.Array.from_buffers(kind, len(values), [None, pa.py_buffer(values)])
+
+    names = list(rows[0])
+    table = pa.Table.from_arrays([column(name) for name in names], names)
+    with atomic(path) as temporary:
+        pq.write_table(table, temporary)
+
+
 def read_table(path: str | Path, columns: tuple[str, ...] = ()) -> pd.DataFrame:
     """Read a .parquet or .csv table.
 
     Raises:
         ArtifactError: If the file is missing or damaged, or lacks one of `columns`.
     """
+    import pandas as pd
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     path = Path(path)
-    with _faults_named(path):
+    with _faults_named(path, (*_FAULTS, pa.ArrowException)):
         table = pq.read_table(path).to_pandas() if path.suffix == ".parquet" else pd.read_csv(path)
     missing = [name for name in columns if name not in table]
     if missing:

@@ -15,7 +15,6 @@ from collections.abc import Callable, Hashable
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pyarrow.parquet
 import torch
 
@@ -25,7 +24,7 @@ from gst.recipe import Recipe
 from gst.training.run import Job, run
 from gst.training.steps import Steps
 
-assert pd and pyarrow.parquet  # Imported by a run only when it writes.
+assert pyarrow.parquet  # Imported by a run only when it writes.
 
 
 def count_steps(file: str) -> None:

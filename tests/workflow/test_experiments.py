@@ -12,15 +12,17 @@ import yaml
 from gst.config import Study, read_study
 
 HOME = Path(__file__).parents[2]
-FEW = {"replicates": 2, "cohort": 2}
+FEW = {"replicates": 2, "cohort": 2, "training": {"batch_size": 16}}
+IMAGES = {"digits-500": {"kind": "subset", "of": "digits", "train": 128, "test": 64}}
+"""A quarter of the images in batches of a quarter: an epoch has as many batches as it was given."""
 
 
 @pytest.fixture(scope="module")
 def experiments(finished) -> tuple[Path, Study]:
-    """Return the results, and the study, of every twin with two seeds each."""
+    """Return the results, and the study, of every twin with two seeds each, on fewer images."""
     file = HOME / "config/experiments-digits.yaml"
     study: dict[str, Any] = yaml.safe_load(file.read_text())
-    study["name"] = "experiments"
+    study |= {"name": "experiments", "datasets": IMAGES}
     study["benchmarks"] = {
         name: {**(settings or {}), **FEW} for name, settings in study["benchmarks"].items()
     }

@@ -21,7 +21,7 @@ from gst.artifacts import (
     read_replicates,
     write_json,
     write_npz,
-    write_table,
+    write_rows,
     write_weights,
 )
 from gst.data.loaded import Dataset, LabelDraw
@@ -221,13 +221,11 @@ def _measure_examples(state: TrainingState, data: Data) -> dict[str, np.ndarray]
 
 
 def _write(job: Job, state: TrainingState, measured: dict[str, np.ndarray]) -> None:
-    import pandas as pd
-
     meta = {"recipe": jsonable(job.recipe), "seeds": list(job.seeds)}
     for epoch, arrays in state.snapshots.items():
         write_weights(job.folder / snapshot_name(epoch), arrays, {**meta, "epoch": epoch})
     write_weights(job.folder / "weights.safetensors", state.arrays(), meta)
-    write_table(job.folder / "epochs.parquet", pd.DataFrame(state.rows))
+    write_rows(job.folder / "epochs.parquet", state.rows)
     write_npz(
         job.folder / "examples.npz",
         measured | {"seeds": np.array(job.seeds, dtype=np.int64)},

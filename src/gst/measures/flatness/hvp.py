@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Protocol
 
 import torch
 from torch import Tensor
-from torch.func import grad, vjp
 
 from gst.measures.flatness.loss import Loss
 
@@ -31,8 +31,7 @@ class Operator(Protocol):
 class Hessian:
     """The Hessian of a loss at the weights that its network has.
 
-    H v = d/dw <df/dw, v>, by reverse over reverse mode (Pearlmutter 1994): H is symmetric, so
-    the vector-Jacobian product of the gradient is the product that is wanted. Up to 512 examples,
+    H v = d/dw <df/dw, v>, by reverse over reverse mode (Pearlmutter 1994). Up to 512 examples,
     the graphs of the chunks' gradients are built once and kept for all products, which made a
     product on the CPU 1.8 times as fast as forward over reverse mode; with more they are built
     again for each product, and memory stays that of one chunk.
@@ -48,14 +47,22 @@ class Hessian:
         self.device = loss.weights.device
         self._kept = list(self._products()) if loss.examples <= _KEPT else None
 
-    def _products(self) -> Iterator[Callable[[Tensor], tuple[Tensor]]]:
+    def _products(self) -> Iterator[Callable[[Tensor], Tensor]]:
         for images, labels in self._loss.chunks:
-            gradient = grad(lambda w, x=images, y=labels: self._loss.total(w, x, y))
-            yield vjp(gradient, self._loss.weights)[1]
+            weights = self._loss.weights.detach().requires_grad_()
+            total = self._loss.total(weights, images, labels)
+            (gradient,) = torch.autograd.grad(total, weights, create_graph=True)
+            yield partial(_product, gradient, weights)
 
     def __call__(self, vector: Tensor) -> Tensor:
         """Return H v for a vector [d]."""
         product = torch.zeros_like(vector)
         for multiply in self._kept or self._products():
-            product += multiply(vector)[0]
+            product += multiply(vector)
         return product / self._loss.examples
+
+
+def _product(gradient: Tensor, weights: Tensor, vector: Tensor) -> Tensor:
+    # Both torch.func and the derivative of anything but a scalar import torch's compiler.
+    (product,) = torch.autograd.grad(gradient @ vector, weights, retain_graph=True)
+    return product
