@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -169,7 +170,9 @@ with atomic({str(path)!r}) as temporary:
 """
     done = subprocess.run([sys.executable, "-c", code], check=False)
     assert done.returncode == -signal.SIGKILL
-    assert len(list(tmp_path.iterdir())) == 1 and not path.exists()
+    (left,) = tmp_path.iterdir()
+    shutil.copytree(left, tmp_path / ".a.json.early.part")  # As one killed while it cleaned up.
+    (tmp_path / ".a.json.early.part" / "lock").unlink()
     with artifacts.atomic(path) as temporary:
         assert [temporary.parent] == list(tmp_path.iterdir())
         temporary.write_text("{}")

@@ -94,10 +94,14 @@ def _prefix(path: Path) -> str:
 
 
 def _remove_abandoned(path: Path) -> None:
-    """Delete temporary folders of a file's writers that were killed; a living one holds a lock."""
+    """Delete temporary folders of a file's writers that were killed; a living one holds a lock.
+
+    One without a lock was killed before it made it, or after it had deleted it.
+    """
     for folder in path.parent.glob(f"{_prefix(path)}*{_SUFFIX}"):
-        with suppress(OSError), Path(folder, _LOCK).open("r+") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with suppress(OSError):
+            with suppress(FileNotFoundError), Path(folder, _LOCK).open("r+") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             shutil.rmtree(folder)
 
 
