@@ -28,6 +28,7 @@ STUDIES = (
     "ablations-digits",
     "pilot",
     "mnist",
+    "mnist-clean",
     "stability-pilot",
     "paper",
     "imagenet",

@@ -55,8 +55,8 @@ class Subgroups:
             top = own["percentile"] > 80
             high, rest = own["mean"][top].mean(), own["mean"][~top].mean()
             sentences.append(
-                f"{benchmark}, {method}: {high:+.3f} nats on the most influential fifth of the "
-                f"examples, {rest:+.3f} on the others."
+                f"{benchmark}, {method}: {high:+.3g} nats on the most influential fifth of the "
+                f"examples, {rest:+.3g} on the others."
             )
         return "\n\n".join(
             [

@@ -280,7 +280,7 @@ def _means(cell: pd.DataFrame) -> tuple[float, float]:
 def _influential(cell: pd.DataFrame) -> str:
     high, rest = _means(cell)
     return (
-        f"{high:+.3f} nats on the most influential fifth of the examples, {rest:+.3f} on the others"
+        f"{high:+.3g} nats on the most influential fifth of the examples, {rest:+.3g} on the others"
     )
 
 
