@@ -140,7 +140,11 @@ def test_every_interval_is_that_of_a_row(run: str, text: str) -> None:
 
 @pytest.mark.parametrize(("run", "text"), [*told()])
 def test_verdicts_are_counted_right(run: str, text: str) -> None:
-    claims = read_table(TABLES / run / "claims.csv")
+    path = TABLES / run / "claims.csv"
+    if "this run gives none" in text:
+        assert not path.exists()
+        return
+    claims = read_table(path)
     said = re.search(r"(\d+) hold\D+, (\d+) fails?,\s(\d+) stays? open", text)
     assert said
     if set(claims["scale"]) == {"published"}:  # Open until all benchmarks have run; so far:
