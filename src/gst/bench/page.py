@@ -50,7 +50,7 @@ other, never those of two: machines are noisy.
 - **Roofline** is the least time that a step could take, for its operations at the product's ceiling
   or for its bytes at that of memory, whichever is longer, over the time that it takes. Bytes are
   counted as if each layer read and wrote every tensor once a pass, so that caches can beat it.
-- **Memory** is the peak: of tensors on a GPU, of the whole process on a CPU.
+- **Memory** is the peak: what torch held of a GPU, or of the whole process on a CPU.
 - **The plain loop** passes images one by one through torchvision's transforms in a DataLoader, at
   its best number of workers, and trains one network eagerly with torch.optim's SGD in float32 (TF32
   on a GPU), with the engine's settings of cuDNN.
