@@ -32,8 +32,10 @@ CASES: dict[str, dict[str, Any]] = {
     "lenet, 2, adam": {"model": "lenet-digits", "replicates": 2, "training": ADAM},
     "vgg, 2, dropout": {"model": "vgg-digits", "replicates": 2, "network": {"dropout": 0.5}},
     "vgg, 2, filters": {"model": "vgg-digits", "replicates": 2, "intervention": FILTERS},
+    "vgg, 2, bf16": {"model": "vgg-digits", "replicates": 2, "precision": "bf16"},
     "vgg, noise": {"model": "vgg-digits", "intervention": NOISE},
     "resnet": {"model": "resnet20"},
+    "resnet, 2, bf16": {"model": "resnet20", "replicates": 2, "precision": "bf16"},
     "resnet, 8": {"model": "resnet20", "replicates": 8},
 }
 
