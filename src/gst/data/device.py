@@ -98,15 +98,16 @@ class EpochBatches:
         order = draw("order", lambda g: torch.randperm(n, generator=g))
         if kept is not None:
             order = kept.gather(1, order)
-        columns = [labels.gather(1, order), order]
+        where: tuple[Tensor, ...] = (order,)
         self._crops: Crops | None = None
         if augment == "flip-crop":
             sides = 2 * _PADDING + 1
             flip = draw("flip", lambda g: torch.rand(n, generator=g) < 0.5)
             corner = draw("crop", lambda g: torch.randint(sides, (n, 2), generator=g))
             self._crops = Crops(images)
-            columns[1:] = self._crops.lines(order, flip, corner)
-        self._examples = torch.stack(columns)  # In order of training, [columns, R, N].
+            where = self._crops.lines(order, flip, corner)
+        # In order of training, [2 or 3, R, N]: labels, and where images or their crops are.
+        self._examples = torch.stack((labels.gather(1, order), *where))
 
     def __len__(self) -> int:
         """Return the number of batches."""
@@ -122,11 +123,11 @@ class EpochBatches:
 
     def at(self, span: slice | Tensor) -> tuple[Tensor, Tensor]:
         """Return the inputs and labels of a part of the order, or of places int64 [B] in it."""
-        labels, *image = self._examples[:, :, span].unbind()
+        labels, *where = self._examples[:, :, span].unbind()
         if self._crops:
-            images = self._crops.cut(*image)
+            images = self._crops.cut(*where)
         else:
-            (order,) = image
+            (order,) = where
             images = self.images.index_select(0, order.flatten()).unflatten(0, order.shape)
         return self.normalise(images), labels
 
